@@ -1,0 +1,1 @@
+"""Claims about guided samplers, and verdicts on them with the evidence attached."""

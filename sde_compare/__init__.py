@@ -1,0 +1,1 @@
+"""Paths of guided samplers: sampling, couplings, and agreement with their densities."""
