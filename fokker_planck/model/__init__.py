@@ -1,0 +1,31 @@
+"""The model: mixtures, schedules, guidance and reverse processes.
+
+numpy and scipy.special only; imports no solver, so that it can be audited alone.
+"""
+
+from fokker_planck.model.closed_form import unguided_moments
+from fokker_planck.model.guidance import ConstantStrength, GuidanceRule
+from fokker_planck.model.mixture import GaussianMixture
+from fokker_planck.model.process import (
+    Dynamics,
+    Process,
+    ReverseProcess,
+    content_seed,
+    reverse_process,
+)
+from fokker_planck.model.schedule import OrnsteinUhlenbeck, Schedule, schedule_named
+
+__all__ = [
+    "ConstantStrength",
+    "Dynamics",
+    "GaussianMixture",
+    "GuidanceRule",
+    "OrnsteinUhlenbeck",
+    "Process",
+    "ReverseProcess",
+    "Schedule",
+    "content_seed",
+    "reverse_process",
+    "schedule_named",
+    "unguided_moments",
+]
