@@ -1,0 +1,112 @@
+"""A density at one time: values per unit length on points, one dimension."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import PchipInterpolator, make_interp_spline
+
+Array = NDArray[np.float64]
+
+
+class Density:
+    """A probability density on increasing points of the line.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n,)
+        Increasing; not necessarily equally spaced.
+    values : ndarray, shape (n,)
+        Density per unit length, as computed: never clipped, never rescaled.
+    mass : ndarray, shape (n,)
+        Probability attached to each point: what integrals are summed with.
+    log_values : ndarray, shape (n,), optional
+        Logarithm of the density where the method carries it.
+    distribution : ndarray, shape (n,), optional
+        Distribution function at the points where the method knows it.
+    """
+
+    def __init__(
+        self,
+        points: Array,
+        values: Array,
+        mass: Array,
+        log_values: Array | None = None,
+        distribution: Array | None = None,
+    ) -> None:
+        self.points = points
+        self.values = values
+        self.mass = mass
+        if log_values is None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                log_values = np.log(np.abs(values))
+        self.log_values = log_values
+        self._distribution = distribution
+
+    def integral(self, weight: ArrayLike = 1.0) -> float:
+        """Return the integral of density times ``weight`` (values at the points)."""
+        return float(np.sum(self.mass * weight))
+
+    @cached_property
+    def reliable(self) -> slice:
+        """The run of points where the logarithm of the density means something.
+
+        Around the maximum, as long as the density stays above 1e-13 of it: below lies rounding.
+        """
+        top = int(np.argmax(self.values))
+        floor = self.log_values[top] + np.log(1e-13)
+        good = (self.values > 0) & (self.log_values > floor)
+        bad_left = np.flatnonzero(~good[:top])
+        bad_right = np.flatnonzero(~good[top:])
+        start = int(bad_left[-1]) + 1 if bad_left.size else 0
+        stop = top + int(bad_right[0]) if bad_right.size else self.points.size
+        return slice(start, stop)
+
+    @cached_property
+    def _log_spline(self) -> Any:
+        where = self.reliable
+        degree = min(5, where.stop - where.start - 1)
+        return make_interp_spline(self.points[where], self.log_values[where], k=degree)
+
+    def log_pdf(self, x: ArrayLike) -> Array:
+        """Return log p at any points: a quintic spline, continued as a parabola in the tails."""
+        x = np.asarray(x, dtype=float)
+        knots = self.points[self.reliable]
+        inside = np.clip(x, knots[0], knots[-1])
+        out = np.asarray(self._log_spline(inside))
+        slope = self._log_spline(inside, 1)
+        bend = np.minimum(self._log_spline(inside, 2), 0.0)
+        step = x - inside
+        return np.asarray(out + step * slope + 0.5 * step**2 * bend)
+
+    def pdf(self, x: ArrayLike) -> Array:
+        """Return p at any points."""
+        return np.exp(self.log_pdf(x))
+
+    @cached_property
+    def _cdf(self) -> tuple[Array, Array]:
+        if self._distribution is not None:
+            return self.points, self._distribution
+        spline = make_interp_spline(self.points, self.values, k=5).antiderivative()
+        return self.points, np.asarray(spline(self.points) - spline(self.points[0]))
+
+    def cdf(self, x: ArrayLike) -> Array:
+        """Return the distribution function at any points (monotone interpolation)."""
+        points, values = self._cdf
+        where = np.concatenate([[True], np.diff(points) > 0])
+        curve = PchipInterpolator(points[where], values[where], extrapolate=False)
+        x = np.asarray(x, dtype=float)
+        inner = np.clip(x, points[0], points[-1])
+        return np.asarray(curve(inner))
+
+    @cached_property
+    def cdf_error(self) -> float:
+        """Error of :meth:`cdf` between the points: against the curve through every other point."""
+        points, values = self._cdf
+        if points.size < 8:
+            return float("inf")
+        coarse = PchipInterpolator(points[::2], values[::2], extrapolate=False)(points)
+        return float(np.nanmax(np.abs(coarse - values)))

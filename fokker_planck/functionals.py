@@ -1,0 +1,90 @@
+"""Functionals of a density, and their influence functions (docs/theory.md, N1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+#: f(points, log_density, tau) -> values at the points
+Integrand = Callable[[Array, Array, float], Array]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One time of one run: points, the probability at each, and the log-density there."""
+
+    points: Array
+    mass: Array
+    log_density: Array
+    tau: float
+
+
+@dataclass(frozen=True)
+class Functional:
+    """A functional of a density, linear in it up to the listed exceptions.
+
+    ``value`` maps a snapshot to a number; ``influence`` gives the function w for which, to first
+    order, f(p) - f(q) = integral (p - q) (w - c) for every constant c when the masses agree.
+    """
+
+    name: str
+    value: Callable[[Snapshot], float]
+    influence: Callable[[Snapshot], Array]
+
+
+def expectation(name: str, integrand: Integrand) -> Functional:
+    """Return the functional E f, f a function of points, log-density and tau."""
+
+    def value(s: Snapshot) -> float:
+        f = integrand(s.points, s.log_density, s.tau)
+        # an empty node must not turn an infinite integrand into nan
+        return float(np.sum(np.where(s.mass == 0, 0.0, s.mass * np.where(s.mass == 0, 0.0, f))))
+
+    def influence(s: Snapshot) -> Array:
+        f = integrand(s.points, s.log_density, s.tau)
+        return f - value(s)
+
+    return Functional(name, value, influence)
+
+
+MASS = Functional("mass", lambda s: float(s.mass.sum()), lambda s: np.ones_like(s.points))
+MEAN = expectation("mean", lambda x, log_p, tau: x)
+
+
+def _centred_square(s: Snapshot) -> Array:
+    return (s.points - MEAN.value(s)) ** 2
+
+
+def _variance(s: Snapshot) -> float:
+    return float(np.sum(s.mass * _centred_square(s)))
+
+
+VARIANCE = Functional("covariance", _variance, lambda s: _centred_square(s) - _variance(s))
+
+
+def _surprise(s: Snapshot) -> Array:
+    return -s.log_density
+
+
+def _entropy(s: Snapshot) -> float:
+    return float(np.sum(np.where(s.mass == 0, 0.0, s.mass * np.where(s.mass == 0, 0.0, _surprise(s)))))
+
+
+ENTROPY = Functional("entropy", _entropy, lambda s: _surprise(s) - _entropy(s))
+
+
+def posterior_mass(process: Any) -> Functional:
+    """Return E P_t(y|x), the confidence."""
+    return expectation("posterior_mass", lambda x, log_p, tau: np.exp(process.log_posterior(x, tau)))
+
+
+def complement_mass(process: Any) -> Functional:
+    """Return E[1 - P_t(y|x)], accurate where the confidence rounds to 1."""
+    return expectation(
+        "complement_mass", lambda x, log_p, tau: np.exp(process.log_complement(x, tau))
+    )

@@ -1,0 +1,261 @@
+"""Numerical runs, and how a functional and its error are read off them.
+
+Three ways of reading, one per kind of method; each gives a value and an error budget whose parts
+(time, space, tail, rounding, ...) are computed from the runs themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fokker_planck.density import Density
+from fokker_planck.functionals import Functional, Snapshot
+
+Array = NDArray[np.float64]
+Budget = dict[str, Array]
+EPS = float(np.finfo(float).eps)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One numerical solution at the output times.
+
+    Parameters
+    ----------
+    taus : ndarray, shape (m,)
+    points : ndarray, shape (m, n)
+        Nodes at each time (a moving grid, or characteristics).
+    mass : ndarray, shape (m, n)
+        Probability of each node; on a grid the density times the cell length.
+    log_density : ndarray, shape (m, n)
+        log p at the nodes; on a grid log|p|.
+    """
+
+    taus: Array
+    points: Array
+    mass: Array
+    log_density: Array
+
+    def snapshot(self, i: int) -> Snapshot:
+        """Return the run at output time ``i``."""
+        return Snapshot(self.points[i], self.mass[i], self.log_density[i], float(self.taus[i]))
+
+    def values(self, functional: Functional) -> Array:
+        """Return the functional at every output time."""
+        return np.array([functional.value(self.snapshot(i)) for i in range(self.taus.size)])
+
+
+def grid_run(taus: Array, points: Array, density: Array, cells: Array) -> Run:
+    """Return the run of a grid method: ``density`` and cell lengths of shape (m, n)."""
+    with np.errstate(divide="ignore"):
+        return Run(taus, points, density * cells, np.log(np.abs(density)))
+
+
+class Reading(Protocol):
+    """How a method's runs become a value and an error budget."""
+
+    kind: ClassVar[str]
+
+    @property
+    def best(self) -> Run:
+        """The run that densities are shown from."""
+
+    def read(self, functional: Functional) -> tuple[Array, Budget]:
+        """Return values and error budget, each of shape (m,)."""
+
+    def density(self, i: int) -> Density:
+        """Return the density at output time ``i``."""
+
+    def l1_differences(self) -> Budget:
+        """Return the L1 error estimate of the density itself, by part."""
+
+
+def _edge(influence: Array) -> float:
+    finite = influence[np.isfinite(influence)]
+    if finite.size == 0:
+        return float("inf")
+    ends = [abs(w) for w in (influence[0], influence[-1]) if np.isfinite(w)]
+    return float(max(ends)) if len(ends) == 2 else float(np.abs(finite).max())
+
+
+@dataclass(frozen=True)
+class GridReading:
+    """A grid method: the best run, and companions on the same points that differ in one respect.
+
+    The error of a functional with influence w is, for every companion q, the integral of
+    |p - q| |w| (docs/theory.md, N1): it cannot vanish by accident as a difference of two numbers
+    can. The lost tail counts with twice the influence at the ends, the negative part of the
+    density with its own influence.
+
+    Parameters
+    ----------
+    best : Run
+    companions : dict of str to ndarray, shape (m, n)
+        Node masses of the companion runs, on the points of ``best``.
+    tail : ndarray, shape (m,)
+        Probability that may lie outside the box at or before each time.
+    """
+
+    best: Run
+    companions: dict[str, Array]
+    tail: Array
+    kind: ClassVar[str] = "grid"
+
+    def read(self, functional: Functional) -> tuple[Array, Budget]:
+        """Return values and error budget."""
+        values = self.best.values(functional)
+        names = [*self.companions, "tail", "negative", "rounding"]
+        budget: Budget = {name: np.zeros(values.size) for name in names}
+        for i in range(values.size):
+            snap = self.best.snapshot(i)
+            w = np.abs(functional.influence(snap))
+            for name, companion in self.companions.items():
+                gap = np.abs(companion[i] - snap.mass)
+                budget[name][i] = np.sum(np.where(gap == 0, 0.0, gap * np.where(gap == 0, 0.0, w)))
+            used = snap.mass != 0
+            w, mass = w[used], np.abs(snap.mass[used])
+            budget["tail"][i] = 2 * self.tail[i] * _edge(w) if self.tail[i] > 0 else 0.0
+            budget["negative"][i] = np.sum((mass * w)[snap.mass[used] < 0])
+            budget["rounding"][i] = 4 * EPS * (np.sum(mass * w) + abs(values[i]))
+        return values, budget
+
+    def density(self, i: int) -> Density:
+        """Return the density at output time ``i``."""
+        x, mass = self.best.points[i], self.best.mass[i]
+        sign = np.sign(mass)
+        log_p = self.best.log_density[i]
+        return Density(x, sign * np.exp(log_p), mass, log_p)
+
+    def l1_differences(self) -> Budget:
+        """Return the L1 differences to the companions, and the tail."""
+        out = {
+            name: np.sum(np.abs(companion - self.best.mass), axis=1)
+            for name, companion in self.companions.items()
+        }
+        return {**out, "tail": 2 * self.tail}
+
+
+@dataclass(frozen=True)
+class CharacteristicReading:
+    """Characteristics: nodes of a trapezoid rule over the start, carried along paths.
+
+    The time error compares every node with the same node on half as many steps, so that it
+    cannot cancel over the nodes; the quadrature error compares with every other node.
+
+    Parameters
+    ----------
+    best, coarse_time : Run
+        The same starting nodes on a mesh and on the mesh of half as many steps.
+    start_distribution : ndarray, shape (n,)
+        Distribution function of the start at the nodes: carried unchanged (one dimension).
+    lost : float
+        Probability of the start beyond the outermost nodes.
+    drift_error : ndarray, shape (m, n)
+        Error of the carried log-density from a differenced divergence; zero where it is exact.
+    """
+
+    best: Run
+    coarse_time: Run
+    start_distribution: Array
+    lost: float
+    drift_error: Array
+    kind: ClassVar[str] = "characteristics"
+
+    def read(self, functional: Functional) -> tuple[Array, Budget]:
+        """Return values and error budget."""
+        values = self.best.values(functional)
+        m = values.size
+        budget: Budget = {
+            name: np.zeros(m) for name in ("time", "quadrature", "tail", "divergence", "rounding")
+        }
+        for i in range(m):
+            fine, coarse = self.best.snapshot(i), self.coarse_time.snapshot(i)
+            w_fine = functional.influence(fine)
+            shift = functional.value(fine) - functional.value(coarse)
+            w_coarse = functional.influence(coarse) - shift
+            budget["time"][i] = np.sum(fine.mass * np.abs(w_fine - w_coarse)) + abs(shift) / 16
+            half = Snapshot(fine.points[::2], 2 * fine.mass[::2], fine.log_density[::2], fine.tau)
+            other = Snapshot(
+                fine.points[1::2], 2 * fine.mass[1::2], fine.log_density[1::2], fine.tau
+            )
+            budget["quadrature"][i] = max(
+                abs(functional.value(fine) - functional.value(half)),
+                abs(functional.value(fine) - functional.value(other)),
+            )
+            budget["tail"][i] = 2 * self.lost * _edge(w_fine)
+            if functional.name == "entropy" or "log" in functional.name:
+                budget["divergence"][i] = np.sum(fine.mass * self.drift_error[i])
+            scale = np.sum(fine.mass * np.abs(w_fine)) + abs(values[i])
+            budget["rounding"][i] = 16 * EPS * scale
+        return values, budget
+
+    def density(self, i: int) -> Density:
+        """Return the density at the nodes of the start, carried to output time ``i``."""
+        x, log_p = self.best.points[i], self.best.log_density[i]
+        return Density(x, np.exp(log_p), self.best.mass[i], log_p, self.start_distribution)
+
+    def l1_differences(self) -> Budget:
+        """Return the L1 distance to the run of half as many steps, node by node, and the tail.
+
+        A node that moved by delta with relative density change rho moves at most
+        |rho| + |delta| |p'|/p of its mass.
+        """
+        out = np.zeros(self.best.taus.size)
+        for i in range(out.size):
+            x, log_p = self.best.points[i], self.best.log_density[i]
+            slope = np.abs(np.gradient(log_p, x)) if x.size > 2 else np.zeros_like(x)
+            slope = np.where(np.isfinite(slope), slope, 0.0)
+            move = np.abs(x - self.coarse_time.points[i])
+            change = np.abs(log_p - self.coarse_time.log_density[i])
+            out[i] = np.sum(self.best.mass[i] * (move * slope + change + self.drift_error[i]))
+        return {"time": out, "tail": np.full(out.size, 2 * self.lost)}
+
+
+@dataclass(frozen=True)
+class TableReading:
+    """A low-order method: functionals on a table of resolutions, extrapolated (Richardson).
+
+    ``runs[s][q]`` has space level s (cells halved from one to the next) and time level q (steps
+    halved). Each functional is extrapolated in time along q at every space level (error powers
+    1, 2, 3, ... of the step), then in space along s (powers 2, 4, ... of the cell). The error is
+    what the last extrapolation changed, in time and in space, or the last raw difference where
+    the differences do not shrink as the orders say.
+
+    Parameters
+    ----------
+    runs : list of list of Run
+    tail : ndarray, shape (m,)
+        Probability that may lie outside the box at or before each time.
+    """
+
+    runs: list[list[Run]]
+    tail: Array
+    kind: ClassVar[str] = "table"
+    ratios: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def best(self) -> Run:
+        """The finest run."""
+        return self.runs[-1][-1]
+
+    def read(self, functional: Functional) -> tuple[Array, Budget]:
+        """Return values and error budget."""
+        raise NotImplementedError
+
+    def density(self, i: int) -> Density:
+        """Return the density of the finest run at output time ``i``."""
+        x, mass, log_p = (a[i] for a in (self.best.points, self.best.mass, self.best.log_density))
+        return Density(x, np.exp(log_p), mass, log_p)
+
+    def l1_differences(self) -> Budget:
+        """Return unknown: a table of functionals has no extrapolated density."""
+        return {"table": np.full(self.best.taus.size, np.inf)}
+
+
+READINGS: dict[str, Any] = {
+    reading.kind: reading for reading in (GridReading, CharacteristicReading, TableReading)
+}

@@ -1,0 +1,153 @@
+"""What a solver returns: densities and functionals over time, every number with its error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fokker_planck.density import Density
+from fokker_planck.estimate import Estimate
+from fokker_planck.functionals import (
+    ENTROPY,
+    MASS,
+    MEAN,
+    VARIANCE,
+    Functional,
+    complement_mass,
+    expectation,
+    posterior_mass,
+)
+from fokker_planck.model import Dynamics
+from fokker_planck.runs import Budget, Reading
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """The law of a process over reverse time, from :func:`fokker_planck.solve`.
+
+    Parameters
+    ----------
+    process : Dynamics or None
+        What was solved; None after loading the file of a user's own process.
+    taus : ndarray, shape (m,)
+        Output times, increasing.
+    method : str
+        Name of the method.
+    reading : Reading
+        The numerical runs, and how values and errors are read off them.
+    cost : dict
+        Wall time in seconds, steps, nodes: whatever the method counts.
+    message : str
+        What the user should know, such as a tolerance that was not met; empty if all is well.
+
+    Notes
+    -----
+    ``mass, mean, covariance, entropy, posterior_mass, complement_mass`` are Estimates with one
+    entry per output time (dimensionless). Errors are of kind "refinement": docs/theory.md, N1.
+    """
+
+    process: Dynamics | None
+    taus: Array
+    method: str
+    reading: Reading
+    cost: dict[str, float] = field(default_factory=dict)
+    message: str = ""
+
+    def __len__(self) -> int:
+        return int(self.taus.size)
+
+    # -- functionals ---------------------------------------------------------------------------
+    def estimate(self, functional: Functional) -> Estimate:
+        """Return any functional over the output times."""
+        values, budget = self.reading.read(functional)
+        return Estimate(values, sum(budget.values(), np.zeros(values.size)), "refinement")
+
+    def budget(self, functional: Functional) -> Budget:
+        """Return the parts of a functional's error: time, space, tail, rounding, ..."""
+        return self.reading.read(functional)[1]
+
+    def expectation(self, f: Callable[[Array, float], Array], name: str = "user") -> Estimate:
+        """Return E f(x_tau, tau) over the output times.
+
+        Parameters
+        ----------
+        f : callable
+            ``f(x, tau)`` for points x of shape (n,), returning shape (n,).
+        """
+        return self.estimate(expectation(name, lambda x, log_p, tau: np.asarray(f(x, tau))))
+
+    @cached_property
+    def mass(self) -> Estimate:
+        """Total probability: 1 up to the error, or the solution is wrong."""
+        return self.estimate(MASS)
+
+    @cached_property
+    def mean(self) -> Estimate:
+        """Mean of x_tau."""
+        return self.estimate(MEAN)
+
+    @cached_property
+    def covariance(self) -> Estimate:
+        """Variance of x_tau (one dimension)."""
+        return self.estimate(VARIANCE)
+
+    @cached_property
+    def entropy(self) -> Estimate:
+        """Differential entropy H = -E log p, in nats."""
+        return self.estimate(ENTROPY)
+
+    def _with_posterior(self, name: str) -> Any:
+        if not hasattr(self.process, "log_posterior"):
+            raise AttributeError(f"{name}: the process has no classifier (no log_posterior)")
+        return self.process
+
+    @cached_property
+    def posterior_mass(self) -> Estimate:
+        """Confidence E P_t(y|x_tau) at t = T - tau."""
+        return self.estimate(posterior_mass(self._with_posterior("posterior_mass")))
+
+    @cached_property
+    def complement_mass(self) -> Estimate:
+        """E[1 - P_t(y|x_tau)]: use it where the confidence rounds to 1."""
+        return self.estimate(complement_mass(self._with_posterior("complement_mass")))
+
+    # -- densities -----------------------------------------------------------------------------
+    def density(self, i: int) -> Density:
+        """Return the density at output time ``taus[i]``."""
+        return self.reading.density(range(len(self))[i])
+
+    def distribution(self, i: int) -> tuple[Array, Array, float]:
+        """Return points, the distribution function there, and an error uniform in x."""
+        density = self.density(i)
+        values = density.cdf(density.points)
+        index = range(len(self))[i]
+        parts = self.reading.l1_differences()
+        error = 0.5 * sum(float(part[index]) for part in parts.values()) + density.cdf_error
+        return density.points, values, error
+
+    @property
+    def l1_error(self) -> Array:
+        """Certified L1 error of the density, shape (m,): inf, since nothing was certified."""
+        return np.full(len(self), np.inf)
+
+    # -- files ---------------------------------------------------------------------------------
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the solution to a compressed file without pickle; read it with ``fp.load``."""
+        from fokker_planck.storage import save
+
+        save(self, path)
+
+    def __repr__(self) -> str:
+        last = len(self) - 1
+        return (
+            f"Solution(method={self.method!r}, tau={self.taus[last]:g}, "
+            f"entropy={self.entropy[last]}, mass={self.mass[last]})"
+        )
