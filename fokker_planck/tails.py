@@ -1,0 +1,210 @@
+r"""Where the mass can be: bounds on the law's tails, from which boxes are chosen.
+
+Three bounds for dx = b dtau + sqrt(2 D) dB in one dimension (docs/theory.md, N2), each valid on
+its own; the least one counts at every point:
+
+- sandwich: where :math:`a_- + \kappa x \le b \le a_+ + \kappa x`, x lies between two
+  Ornstein-Uhlenbeck processes driven by the same noise (a comparison theorem);
+- concentration: where :math:`\partial_x b \le \gamma`, x_tau is a Lipschitz function of the
+  Gaussian start and noise, so it concentrates around its mean;
+- Lyapunov: :math:`E e^{q(x-c)^2/2}` grows at most at the rate sup of LV/V.
+
+The suprema over x are taken on a fine grid and at two remote points; they are not enclosed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_ndtr
+
+from fokker_planck.model import Dynamics
+
+Array = NDArray[np.float64]
+N_TIMES = 129
+N_POINTS = 321
+#: remote points, in units of the grid's half width, where far-field slopes are read off
+REMOTE = (30.0, 60.0)
+LEVEL = 1e-18
+
+
+def graded_times(horizon: float, n: int = N_TIMES, grading: float = 7.0) -> Array:
+    """Return n times in [0, horizon], dense near the end, where reverse processes are fast."""
+    u = np.linspace(1.0, 0.0, n)
+    return horizon * (1 - np.expm1(grading * u) / np.expm1(grading))
+
+
+def _cumulative(y: Array, x: Array) -> Array:
+    """Return the running trapezoid integral of y over x, starting at 0."""
+    return np.concatenate([[0.0], np.cumsum(0.5 * np.diff(x) * (y[1:] + y[:-1]))])
+
+
+def _linear_response(slope: Array, source: Array, start: float, taus: Array) -> Array:
+    """Return the solution of m' = slope m + source, m(0) = start, at the times."""
+    out = np.empty_like(taus)
+    out[0] = start
+    for i in range(taus.size - 1):
+        h = taus[i + 1] - taus[i]
+        k = 0.5 * (slope[i] + slope[i + 1]) * h
+        drive = 0.5 * (source[i] + source[i + 1]) * h
+        gain = np.expm1(k) / k if abs(k) > 1e-12 else 1.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            out[i + 1] = np.exp(min(k, 700.0)) * out[i] + gain * drive
+    return out
+
+
+@dataclass(frozen=True)
+class TailBound:
+    """Bounds on Pr(x_tau < a) and Pr(x_tau > b) at a set of times.
+
+    Parameters
+    ----------
+    taus : ndarray, shape (m,)
+    low_mean, high_mean : ndarray, shape (c, m)
+        Means of the sandwiching Gaussians, per component of the start.
+    sandwich_deviation : ndarray, shape (c, m)
+        Their standard deviations.
+    weights : ndarray, shape (c,)
+        Weights of the start's components.
+    lipschitz : ndarray, shape (m,)
+        Lipschitz constant of x_tau as a function of standard Gaussians; inf where unknown.
+    lyapunov : tuple of (rate q, centre c, log of the bound on E V, shape (m,))
+    """
+
+    taus: Array
+    low_mean: Array
+    high_mean: Array
+    sandwich_deviation: Array
+    weights: Array
+    lipschitz: Array
+    lyapunov: list[tuple[float, float, Array]]
+
+    def log_outside(self, lower: Array, upper: Array, mean: Array | None = None) -> Array:
+        """Return the log of a bound on Pr(x_tau outside [lower, upper]) at every time.
+
+        ``mean`` (shape (m,), the mean of x_tau) switches the concentration bound on.
+        """
+        log_w = np.log(self.weights)[:, None]
+        with np.errstate(invalid="ignore", over="ignore"):
+            right = log_ndtr((self.high_mean - upper) / self.sandwich_deviation)
+            left = log_ndtr((lower - self.low_mean) / self.sandwich_deviation)
+            bounds = [np.logaddexp.reduce(log_w + np.logaddexp(left, right), axis=0)]
+            for q, centre, log_moment in self.lyapunov:
+                reach = np.minimum(upper - centre, centre - lower)
+                bounds.append(np.where(reach > 0, log_moment - 0.5 * q * reach**2, np.inf))
+            if mean is not None:
+                up, down = upper - mean, mean - lower
+                gap = np.logaddexp(
+                    -0.5 * (up / self.lipschitz) ** 2, -0.5 * (down / self.lipschitz) ** 2
+                )
+                bounds.append(np.where((up > 0) & (down > 0), gap, np.inf))
+        return np.minimum(np.min(np.nan_to_num(np.array(bounds), nan=np.inf), axis=0), 0.0)
+
+    def interval(
+        self, level: float = LEVEL, mean: Array | None = None, slack: float = 0.0
+    ) -> tuple[Array, Array]:
+        """Return lower and upper ends, shape (m,), with at most about ``level`` outside.
+
+        With ``mean``, known up to ``slack`` deviations, the concentration bound is used too.
+        """
+        z = np.sqrt(-2 * np.log(level / 2))
+        lower = np.min(self.low_mean - z * self.sandwich_deviation, axis=0)
+        upper = np.max(self.high_mean + z * self.sandwich_deviation, axis=0)
+        for q, centre, log_moment in self.lyapunov:
+            reach = np.sqrt(2 * (log_moment - np.log(level)) / q)
+            lower, upper = np.fmax(lower, centre - reach), np.fmin(upper, centre + reach)
+        if mean is not None:
+            reach = (z + slack) * self.lipschitz
+            lower, upper = np.fmax(lower, mean - reach), np.fmin(upper, mean + reach)
+        return lower, upper
+
+    def static_box(
+        self, level: float = LEVEL, mean: Array | None = None, slack: float = 0.0
+    ) -> tuple[float, float]:
+        """Return one interval for all times."""
+        lower, upper = self.interval(level, mean, slack)
+        return float(lower.min()), float(upper.max())
+
+    def outside_at(
+        self, lower: Array, upper: Array, taus: Array, mean: Array | None = None
+    ) -> Array:
+        """Return the probability that may have left [lower, upper] at or before each time.
+
+        The union bound over this object's times: their number times the largest bound so far.
+        """
+        running = np.maximum.accumulate(np.exp(self.log_outside(lower, upper, mean)))
+        steps = np.arange(1, self.taus.size + 1)
+        index = np.searchsorted(self.taus, np.asarray(taus) - 1e-12 * self.taus[-1])
+        index = np.minimum(index, self.taus.size - 1)
+        return np.minimum(running * steps, 1.0)[index]
+
+
+def tail_bound(process: Dynamics) -> TailBound:
+    """Return the tail bounds of a 1-D process.
+
+    Parameters
+    ----------
+    process : Dynamics
+        One-dimensional.
+    """
+    taus = graded_times(process.horizon)
+    start = process.initial
+    m0, v0 = start.means[:, 0], start.covariances[:, 0, 0]
+    mixture = getattr(process, "mixture", start)
+    m1, v1 = mixture.means[:, 0], mixture.covariances[:, 0, 0]
+    width = float(np.sqrt(max(v0.max(), v1.max())))
+    far = max(np.abs(m0).max(), np.abs(m1).max()) + 12 * width
+    # dense where the components are narrow: equal steps, and a cluster around every mean
+    local = np.linspace(-6, 6, 25)
+    clusters = [mu + np.sqrt(v) * local for mu, v in zip(m1, v1, strict=True)]
+    inner = np.unique(np.concatenate([np.linspace(-far, far, N_POINTS), *clusters]))
+    remote = far * np.array([-REMOTE[1], -REMOTE[0], REMOTE[0], REMOTE[1]])
+    x = np.concatenate([inner, remote])
+    b, div = process.drift_and_divergence(x[None, :], taus[:, None])
+    diffusivity = 0.5 * np.asarray(process.noise(taus)) ** 2
+
+    # sandwich: the slope of the far field, and what the drift exceeds it by
+    kappa = (b[:, -1] - b[:, -4]) / (x[-1] - x[-4])
+    excess = b - kappa[:, None] * x
+    high, low = excess.max(axis=1), excess.min(axis=1)
+    low_mean, high_mean, deviation = [], [], []
+    for m, v in zip(m0, v0, strict=True):
+        low_mean.append(_linear_response(kappa, low, float(m), taus))
+        high_mean.append(_linear_response(kappa, high, float(m), taus))
+        deviation.append(np.sqrt(_linear_response(2 * kappa, 2 * diffusivity, float(v), taus)))
+
+    # concentration: only a Gaussian start is a Lipschitz image of Gaussians
+    lipschitz = np.full(taus.size, np.inf)
+    if start.n_components == 1:
+        gamma = div.max(axis=1)
+        growth = _cumulative(2 * gamma, taus)
+        if growth.max() < 600:
+            spread = _linear_response(2 * gamma, 2 * diffusivity, float(v0[0]), taus)
+            # the trapezoid in time is not exact: allow for it
+            lipschitz = 1.02 * np.sqrt(spread)
+
+    lyapunov = []
+    centre = float(start.mean[0])
+    offset = x - centre
+    for q in (0.05, 0.1, 0.2, 0.4, 0.7):
+        if np.any(q * v0 >= 0.95):
+            continue
+        drive = q * offset * b + diffusivity[:, None] * (q + (q * offset) ** 2)
+        if np.any(drive[:, -4:] > 0):
+            continue
+        rate = np.maximum(drive.max(axis=1), 0.0)
+        shift = m0 - centre
+        log_start = -0.5 * np.log1p(-q * v0) + 0.5 * q * shift**2 / (1 - q * v0)
+        total = np.logaddexp.reduce(np.log(start.weights) + log_start)
+        lyapunov.append((q, centre, total + _cumulative(rate, taus)))
+    return TailBound(
+        taus,
+        np.array(low_mean),
+        np.array(high_mean),
+        np.array(deviation),
+        start.weights,
+        lipschitz,
+        lyapunov,
+    )
