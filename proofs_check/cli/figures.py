@@ -1,0 +1,81 @@
+"""``figures``: draw the figures, from stored records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from proofs_check.cli.errors import BadInputError, bad_input
+from proofs_check.cli.options import writable_folder
+
+
+@click.command(short_help="Draw the figures.")
+@click.argument("names", nargs=-1, metavar="[NAME ...]")
+@click.option("--out", metavar="DIR", help="Folder; the figures go to DIR/figures.")
+@click.option("--list", "show_list", is_flag=True, help="List the figures.")
+@click.option("--quick", is_flag=True, help="Small samples (default).")
+@click.option("--full", is_flag=True, help="Large samples.")
+@click.option("--seed", type=int, default=0, help="Default 0.")
+@click.option("--stored", is_flag=True, help="Draw the records in DIR again, compute nothing.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+def figures(
+    names: tuple[str, ...],
+    out: str | None,
+    show_list: bool,
+    quick: bool,
+    full: bool,
+    seed: int,
+    stored: bool,
+    quiet: bool,
+) -> int:
+    """Draw figures NAME ... (default: all) as PDF, SVG and PNG into the folder --out.
+
+    What is drawn is first computed and stored, as JSON with errors, in DIR/figures/data.
+    """
+    from proofs_check.figures import TITLES
+    from proofs_check.figures.catalogue import has_record
+
+    if show_list:
+        width = max(map(len, TITLES))
+        for name, title in TITLES.items():
+            click.echo(f"{name:<{width}}  {title}")
+        return 0
+    if quick and full:
+        raise BadInputError("level must be one of --quick and --full, got both")
+    from fokker_planck.model.checks import one_of, whole_number
+
+    with bad_input():
+        whole_number("seed", seed, minimum=0)
+        for name in names:
+            one_of("figure", name, tuple(TITLES))
+    if out is None:
+        raise BadInputError("out must be a folder to write in, got nothing (--out DIR)")
+    folder = writable_folder("out", out)
+    missing = [name for name in names if stored and not has_record(name, folder)]
+    if missing:
+        raise BadInputError(f"figure {missing[0]!r} has no stored record in {out!r}")
+    make_figures(names or None, folder, seed, "full" if full else "quick", stored, quiet=quiet)
+    return 0
+
+
+def make_figures(
+    names: Sequence[str] | None,
+    folder: Path,
+    seed: int,
+    level: str,
+    stored: bool = False,
+    process: Any = None,
+    quiet: bool = False,
+) -> None:
+    """Compute (unless ``stored``), draw and save figures, saying which."""
+    from proofs_check.figures import catalogue
+
+    for name in catalogue.selection(names, folder, stored):
+        if not stored:
+            catalogue.compute_record(name, folder, seed, level, process)
+        files = catalogue.draw_record(name, folder)
+        if not quiet:
+            click.echo(f"figure: {files[-1]}")

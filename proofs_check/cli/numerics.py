@@ -1,0 +1,163 @@
+"""``solve`` and ``sample``: one density or one set of paths, with error bars."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from proofs_check.cli.errors import FailedRunError, bad_input
+from proofs_check.cli.options import build_process, model_options, writable_file
+from proofs_check.cli.output import estimate_text, print_json, progress_bar, quantity_table
+
+if TYPE_CHECKING:
+    from fokker_planck import Estimate
+
+FIGURE_SUFFIXES = (".pdf", ".png", ".svg")
+QUANTITIES = ("entropy", "posterior_mass", "mass", "mean", "covariance")
+METHODS = ("auto", "characteristics", "spectral", "central", "finite-volume")
+WORTH = {
+    "bound": "certified",
+    "residual": "certified up to quadrature",
+    "refinement": "from two resolutions or methods",
+    "interval": "statistical",
+}
+
+
+def worth(estimate: Estimate) -> str:
+    """Return in words what the error of an estimate is worth."""
+    if estimate.confidence is None:
+        return WORTH[estimate.kind]
+    return f"{WORTH[estimate.kind]}, {100 * estimate.confidence:g} %"
+
+
+def report_numbers(numbers: dict[str, Estimate], extra: dict[str, Any], title: str) -> None:
+    """Print the table of a solve or a sample."""
+    rows = [(name, estimate_text(value), worth(value)) for name, value in numbers.items()]
+    rows += [(name, str(value), "") for name, value in extra.items()]
+    quantity_table(title, rows)
+
+
+@click.command(short_help="Solve the density equation.")
+@model_options(required=True)
+@click.option("--method", default="auto", metavar="|".join(METHODS), help="Default auto.")
+@click.option("--tol", type=float, default=1e-8, help="Wanted error; default 1e-8.")
+@click.option(
+    "--figure", metavar="FILE", help="Draw the density over reverse time (.pdf .png .svg)."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+def solve(
+    method: str, tol: float, figure: str | None, as_json: bool, quiet: bool, **model: Any
+) -> int:
+    r"""Solve the Fokker-Planck equation of a guided sampler and print what comes out.
+
+    \b
+    proofs-check solve --weights '[.5,.5]' --means '[-1,1]' --target 1 --strength 3 --sampler sde
+    """
+    process = build_process(model)
+    from fokker_planck.model.checks import one_of, real_number
+
+    with bad_input():
+        one_of("method", method, METHODS)
+        real_number("tol", tol, minimum=0.0, strict=True)
+    path = None if figure is None else writable_file("figure", figure, FIGURE_SUFFIXES)
+    import numpy as np
+
+    import fokker_planck as fp
+
+    times = [process.horizon]
+    if path is not None:
+        from proofs_check.figures.travel import frame_times
+
+        times = frame_times(process.horizon)
+    start = perf_counter()
+    with (
+        progress_bar("solving", quiet) as progress,
+        bad_input(("method", "tol", "means", "dimension")),
+    ):
+        solution = fp.solve(process, taus=times, method=method, tol=tol, progress=progress)
+        numbers = {name: getattr(solution, name)[-1] for name in QUANTITIES}
+    seconds = perf_counter() - start
+    if path is not None:
+        from proofs_check.figures import save_figure
+        from proofs_check.figures.travel import draw_single, single_record
+
+        save_figure(draw_single(single_record(solution)), path)
+    l1_error = float(np.asarray(solution.l1_error)[-1])
+    extra = {"l1_error": l1_error, "method": solution.method, "seconds": round(seconds, 4)}
+    if as_json:
+        values = {name: number.to_dict() for name, number in numbers.items()}
+        print_json({**values, **extra, "message": solution.message})
+    elif not quiet:
+        report_numbers(
+            numbers,
+            {
+                "L1 error": "unknown (not certified)" if not np.isfinite(l1_error) else l1_error,
+                "method": solution.method,
+                "seconds": f"{seconds:.2f}",
+            },
+            f"Density at reverse time {process.horizon:g}",
+        )
+    if solution.message and not quiet:
+        click.echo(f"note: {solution.message}", err=True)
+    broken = [name for name, number in numbers.items() if not np.all(np.isfinite(number.value))]
+    if broken:
+        raise FailedRunError(f"{solution.method} gave no number for {', '.join(broken)}")
+    return 0
+
+
+@click.command(short_help="Run the sampler.")
+@model_options(required=True)
+@click.option("--paths", type=int, required=True, help="Number of paths.")
+@click.option("--steps", type=int, required=True, help="Number of time steps.")
+@click.option("--step-rule", default="euler", metavar="euler|exponential|ddim|ddpm")
+@click.option("--seed", type=int, default=0, help="Default 0.")
+@click.option("--jobs", type=int, help="Threads; the result does not depend on it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+def sample(
+    paths: int,
+    steps: int,
+    step_rule: str,
+    seed: int,
+    jobs: int | None,
+    as_json: bool,
+    quiet: bool,
+    **model: Any,
+) -> int:
+    r"""Run a guided sampler and print averages over its output with their intervals.
+
+    \b
+    proofs-check sample --weights '[.5,.5]' --means '[-1,1]' --target 1 --strength 3 \
+        --paths 100000 --steps 200
+    """
+    process = build_process(model)
+    from fokker_planck.model.checks import one_of, whole_number
+
+    with bad_input():
+        whole_number("paths", paths, minimum=2)
+        whole_number("steps", steps, minimum=1)
+        whole_number("seed", seed, minimum=0)
+        one_of("step_rule", step_rule, ("euler", "exponential", "ddim", "ddpm"))
+        if jobs is not None:
+            whole_number("jobs", jobs, minimum=1)
+    import sde_compare as sc
+
+    start = perf_counter()
+    with progress_bar("sampling", quiet) as progress, bad_input(("rule", "n_paths", "n_steps")):
+        samples = sc.sample(
+            process, paths, steps, rule=step_rule, seed=seed, threads=jobs, progress=progress
+        )
+        numbers = {name: getattr(samples, name) for name in ("posterior_mass", "entropy")}
+    seconds = perf_counter() - start
+    extra = {"n_paths": paths, "n_steps": steps, "rule": step_rule, "seed": seed}
+    if as_json:
+        values = {name: number.to_dict() for name, number in numbers.items()}
+        print_json({**values, **extra, "seconds": round(seconds, 4)})
+    elif not quiet:
+        report_numbers(
+            numbers, {**extra, "seconds": f"{seconds:.2f}"}, f"Sampler output, {step_rule} rule"
+        )
+    return 0

@@ -1,0 +1,170 @@
+"""How far ``verify`` has come: a live table on a terminal, a line per claim elsewhere."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+#: from worst to best; VACUOUS cases do not count
+ORDER = ("ERROR", "REFUTED", "INCONCLUSIVE", "SUPPORTED", "PROVED", "VACUOUS")
+COLOURS = {
+    "ERROR": "bold red",
+    "REFUTED": "red",
+    "INCONCLUSIVE": "yellow",
+    "SUPPORTED": "green",
+    "PROVED": "bold green",
+    "VACUOUS": "dim",
+}
+
+
+def in_errors(margin: float | None, error: float | None) -> float | None:
+    """Return margin / error: above 1 is decided for, below -1 against; None if unknown."""
+    if margin is None or error is None or math.isnan(margin) or not math.isfinite(error):
+        return None
+    if error == 0:
+        return math.copysign(math.inf, margin) if margin else 0.0
+    return margin / error
+
+
+def ratio_text(ratio: float | None) -> str:
+    """Return a short text of a margin in units of its error."""
+    if ratio is None:
+        return "unknown"
+    if math.isinf(ratio):
+        return "exact" if ratio > 0 else "-exact"
+    return f"{ratio:+.1f}" if abs(ratio) < 1000 else f"{ratio:+.0e}".replace("e+0", "e")
+
+
+@dataclass
+class Row:
+    """What is known of one claim so far."""
+
+    n_cases: int
+    done: int = 0
+    worst: float | None = None
+    verdict: str = ""
+    expected: str = ""
+    as_expected: bool = True
+    finished: bool = False
+
+    def add(self, event: dict[str, Any]) -> None:
+        """Count one finished case."""
+        self.done += 1
+        verdict = str(event["verdict"])
+        if not self.verdict or ORDER.index(verdict) < ORDER.index(self.verdict):
+            self.verdict = verdict
+        ratio = None if verdict == "VACUOUS" else in_errors(event["margin"], event["error"])
+        if ratio is not None:
+            self.worst = ratio if self.worst is None else min(self.worst, ratio)
+
+    def close(self, record: dict[str, Any]) -> None:
+        """Take the verdict of the finished claim."""
+        self.done = len(record["cases"])
+        self.verdict = str(record["verdict"])
+        self.expected = str(record["expected"])
+        self.as_expected = bool(record["as_expected"])
+        self.finished = True
+
+    @property
+    def text(self) -> str:
+        """The verdict in words."""
+        if not self.finished:
+            return "running" if self.done else "waiting"
+        if not self.as_expected:
+            return f"{self.verdict}, expected {self.expected}"
+        return f"{self.verdict}, as expected" if self.verdict == "REFUTED" else self.verdict
+
+    @property
+    def colour(self) -> str:
+        """The colour of the verdict."""
+        if not self.finished:
+            return "dim"
+        if self.as_expected:
+            return "green"
+        return COLOURS[self.verdict]
+
+
+class Progress:
+    """Receives the events of a run; prints one line per finished claim."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Take one event."""
+        kind = event["type"]
+        if kind == "start":
+            self.rows = {item["id"]: Row(item["n_cases"]) for item in event["claims"]}
+        elif kind == "case":
+            self.rows[event["claim"]].add(event)
+        elif kind == "claim":
+            self.rows[event["record"]["id"]].close(event["record"])
+        self.show(event)
+
+    def show(self, event: dict[str, Any]) -> None:
+        """Print the claim that has just finished."""
+        if event["type"] == "claim":
+            name = event["record"]["id"]
+            row = self.rows[name]
+            click.echo(
+                f"{name:<10} {row.done:>4} cases   least margin {ratio_text(row.worst):>8} errors"
+                f"   {row.text}"
+            )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+
+class Silent(Progress):
+    """Receives the events and prints nothing."""
+
+    def show(self, event: dict[str, Any]) -> None:
+        """Print nothing."""
+
+
+class LiveTable(Progress):
+    """Receives the events and keeps a table on the terminal up to date."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from rich.live import Live
+
+        from proofs_check.cli.output import console
+
+        self.live = Live(console=console(), get_renderable=self.table, refresh_per_second=8)
+
+    def table(self) -> Table:
+        """Return the table of now."""
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+        for name in ("claim", "cases", "least margin / error", "verdict"):
+            table.add_column(name, justify="left" if name in ("claim", "verdict") else "right")
+        for name, row in list(self.rows.items()):
+            table.add_row(
+                name,
+                f"{row.done}/{row.n_cases}",
+                ratio_text(row.worst) if row.done else "",
+                f"[{row.colour}]{row.text}[/]",
+            )
+        return table
+
+    def show(self, event: dict[str, Any]) -> None:
+        """Leave drawing to the refreshing table."""
+
+    def __enter__(self) -> LiveTable:
+        self.live.__enter__()
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.live.refresh()
+        self.live.__exit__(*exception)

@@ -1,0 +1,108 @@
+"""``verify``: verdicts on claims, their records, figures and report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from proofs_check.cli.browse import claim_id, known_claims
+from proofs_check.cli.errors import BadInputError, bad_input
+from proofs_check.cli.options import model_options, optional_process, writable_folder
+from proofs_check.cli.output import print_json
+from proofs_check.cli.progress import ORDER, LiveTable, Progress, Silent
+
+if TYPE_CHECKING:
+    from proofs_check import Report
+
+DEFAULT_OUT = "proofs-check-out"
+FIELDS = ("claims", "claim", "process", "level", "seed", "jobs", "out", "dimension", "means")
+
+
+@click.command(short_help="Give claims a verdict.")
+@click.argument("claims", nargs=-1, metavar="[CLAIM ...]")
+@click.option("--quick", is_flag=True, help="The small case tables, under a minute (default).")
+@click.option("--full", is_flag=True, help="The large case tables.")
+@model_options(required=False)
+@click.option("--out", default=DEFAULT_OUT, metavar="DIR", help=f"Default {DEFAULT_OUT}.")
+@click.option("--seed", type=int, default=0, help="Default 0.")
+@click.option("--jobs", type=int, help="Processes; default: one per core.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+def verify(
+    claims: tuple[str, ...],
+    quick: bool,
+    full: bool,
+    out: str,
+    seed: int,
+    jobs: int | None,
+    as_json: bool,
+    quiet: bool,
+    **model: Any,
+) -> int:
+    r"""Verify claims (default: all) on the built-in case tables, or on your own model.
+
+    \b
+    proofs-check verify
+    proofs-check verify T1 E1 --weights '[.2,.8]' --means '[-1,1]' --target 0 --strength 2
+
+    Writes a record per claim, an index, figures and a report into the folder --out.
+    """
+    if quick and full:
+        raise BadInputError("level must be one of --quick and --full, got both")
+    process = optional_process(model)
+    from fokker_planck.model.checks import whole_number
+
+    with bad_input():
+        whole_number("seed", seed, minimum=0)
+        if jobs is not None:
+            whole_number("jobs", jobs, minimum=1)
+    known = known_claims()
+    chosen = list(dict.fromkeys(claim_id(name, known) for name in claims)) or None
+    folder = writable_folder("out", out)
+    level = "full" if full else "quick"
+    import proofs_check as pc
+
+    start = perf_counter()
+    with watcher(as_json or quiet) as progress, bad_input(FIELDS):
+        report = pc.verify(chosen, process, level, seed, out=folder, jobs=jobs, on_event=progress)
+    page = finish(folder, seed, level, process, quiet or as_json)
+    if as_json:
+        print_json(report.to_dict())
+    elif not quiet:
+        click.echo(summary_line(report, perf_counter() - start))
+        click.echo(f"report: {page}")
+    return report.exit_code
+
+
+def watcher(silent: bool) -> Progress:
+    """Return what shows progress here: a live table on a terminal, lines elsewhere, nothing."""
+    if silent:
+        return Silent()
+    return LiveTable() if sys.stdout.isatty() else Progress()
+
+
+def finish(folder: Path, seed: int, level: str, process: Any, quiet: bool) -> Path:
+    """Draw the figures of a run and write its report; return the report's path."""
+    from proofs_check import report
+    from proofs_check.cli.figures import make_figures
+
+    make_figures(None, folder, seed, level, process=process, quiet=quiet)
+    return report.write(folder)
+
+
+def summary_line(report: Report, seconds: float) -> str:
+    """Return the counts per verdict and what they amount to."""
+    counts = dict(report.summary)
+    parts = [f"{counts[name]} {name}" for name in ORDER if counts.get(name)]
+    ends = {
+        0: "all as expected",
+        1: "NOT AS EXPECTED",
+        3: "something is undecided",
+        4: "something FAILED TO RUN",
+    }
+    what = ends.get(report.exit_code, f"exit code {report.exit_code}")
+    return f"{', '.join(parts)}: {what} ({seconds:.0f} s)"
