@@ -1,30 +1,37 @@
 """Claims about guided samplers, and verdicts on them with the evidence attached.
 
-Names are imported when first used, so that ``proofs-check --help`` answers at once.
+``verify`` is the front door. Names are imported when they are first used, so that the command
+line answers before numpy is loaded.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from proofs_check.runner import Report, verify
+    from proofs_check.records import Report
+    from proofs_check.registry import Case, Claim, all_claims
+    from proofs_check.runner import verify
+    from proofs_check.verdict import Verdict
 
-#: public name -> module that defines it
-_WHERE = {"Report": "proofs_check.runner", "verify": "proofs_check.runner"}
+__all__ = ["Case", "Claim", "Report", "Verdict", "all_claims", "verify"]
 
-__all__ = ["Report", "verify"]
+_HOME = {
+    "Case": "registry",
+    "Claim": "registry",
+    "Report": "records",
+    "Verdict": "verdict",
+    "all_claims": "registry",
+    "verify": "runner",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first asked for."""
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_WHERE[name]), name)
-    globals()[name] = value
-    return value
+    if name not in _HOME:
+        raise AttributeError(f"module 'proofs_check' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"proofs_check.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_WHERE})
+    return sorted(__all__)

@@ -1,0 +1,109 @@
+"""One case of one claim: hypotheses, evidence, verdict, record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from proofs_check.evidence import Evidence, Witness
+from proofs_check.registry import Case, Claim, Condition, Context
+from proofs_check.store import plain
+from proofs_check.verdict import ORDER, Verdict, worst
+
+Record = dict[str, Any]
+
+
+def deciding(evidence: Sequence[Evidence]) -> Evidence:
+    """Return the evidence that a case's verdict rests on: the worst, then the least clear."""
+
+    def rank(item: Evidence) -> tuple[int, float]:
+        clear = item.units_of_error
+        return ORDER.index(item.verdict), -clear if item.verdict is Verdict.REFUTED else clear
+
+    return min(evidence, key=rank)
+
+
+def examine(claim: Claim, case: Case) -> tuple[list[Record], Verdict | None]:
+    """Return the hypotheses as found on the case, and the verdict if they already settle it."""
+    found: list[tuple[str, Condition]] = [
+        (h.name, h.examine(case.process)) for h in claim.hypotheses
+    ]
+    records = [{"name": name, "status": c.status, "detail": c.detail} for name, c in found]
+    statuses = [c.status for _, c in found]
+    if "refuted" in statuses:
+        return records, Verdict.VACUOUS
+    return records, Verdict.INCONCLUSIVE if "undecided" in statuses else None
+
+
+def run_case(claim: Claim, case: Case, context: Context) -> Record:
+    """Run one case and return its record; an exception makes it an ERROR, with the message."""
+    started = time.perf_counter()
+    record: Record = {
+        "id": case.id,
+        "parameters": case.parameters(),
+        "options": dict(case.options),
+        "role": claim.role(case),
+        "hypotheses": [],
+        "margin": None,
+        "error": None,
+        "units": "",
+        "verdict": Verdict.ERROR.value,
+        "conclusion_verdict": None,
+        "reason": "",
+        "evidence": [],
+        "witness": None,
+        "notes": [],
+    }
+    try:
+        record["hypotheses"], settled = examine(claim, case)
+        if settled is not None:
+            failed = [h for h in record["hypotheses"] if h["status"] in ("refuted", "undecided")]
+            record["verdict"] = settled.value
+            record["reason"] = "; ".join(f"{h['name']}: {h['detail']}" for h in failed)
+        else:
+            conclude(record, claim, case, context, claim.gather(case, context))
+    except Exception as problem:
+        record["verdict"] = Verdict.ERROR.value
+        record["conclusion_verdict"] = Verdict.ERROR.value
+        record["reason"] = f"{type(problem).__name__}: {problem}".splitlines()[0]
+    record["seconds"] = time.perf_counter() - started
+    found: Record = plain(record)
+    return found
+
+
+def conclude(
+    record: Record, claim: Claim, case: Case, context: Context, evidence: Sequence[Evidence]
+) -> None:
+    """Fill evidence, verdict, reason and witness into a case's record."""
+    if not evidence:
+        raise RuntimeError("the claim gathered no evidence")
+    record["evidence"] = [item.to_dict() for item in evidence]
+    chosen = deciding(evidence)
+    verdict = worst(item.verdict for item in evidence)
+    record["margin"] = float(chosen.margin.value)
+    record["error"] = float(chosen.margin.error)
+    record["units"] = chosen.units
+    if verdict is Verdict.REFUTED:
+        verdict = settle(record, claim, case, context, chosen)
+    elif verdict is Verdict.INCONCLUSIVE:
+        record["reason"] = chosen.reason()
+    elif verdict is Verdict.ERROR:
+        record["reason"] = f"{chosen.name} came out as nan"
+    record["verdict"] = record["conclusion_verdict"] = verdict.value
+
+
+def settle(
+    record: Record, claim: Claim, case: Case, context: Context, evidence: Evidence
+) -> Verdict:
+    """Store the witness of refuting evidence; without a second method's word it is undecided."""
+    witness: Witness = claim.confirm(case, context, evidence)
+    record["witness"] = witness.to_dict()
+    if witness.confirmed:
+        record["reason"] = f"{evidence.name} fails, and {witness.second.name} confirms it"
+        return Verdict.REFUTED
+    record["reason"] = (
+        f"{evidence.name} fails, but the second method ({witness.second.name}) comes out "
+        f"{witness.second.verdict}; a finer run of the second method would decide it"
+    )
+    return Verdict.INCONCLUSIVE

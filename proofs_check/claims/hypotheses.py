@@ -1,0 +1,149 @@
+"""Hypotheses of the theorems, decided exactly for the floats that a process holds.
+
+Every number of a model is a float, that is, a rational number. Conditions that are polynomial in
+them are decided in rational arithmetic, so "proved" and "refuted" are meant literally.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import combinations_with_replacement
+
+import numpy as np
+
+from fokker_planck import ReverseProcess
+from proofs_check.registry import Condition, Hypothesis
+
+
+def rivals(process: ReverseProcess) -> list[int]:
+    """Return the components k != y of positive weight."""
+    weights = process.mixture.weights
+    return [k for k in range(weights.size) if k != process.target and weights[k] > 0]
+
+
+def exact_gram(process: ReverseProcess) -> dict[tuple[int, int], Fraction]:
+    """Return <mu_y - mu_k, mu_y - mu_l> for k <= l, exactly."""
+    means = [[Fraction(float(x)) for x in row] for row in process.mixture.means]
+    own = means[process.target]
+    v = {k: [a - b for a, b in zip(own, means[k], strict=True)] for k in rivals(process)}
+    return {
+        (k, m): sum((a * b for a, b in zip(v[k], v[m], strict=True)), Fraction(0))
+        for k, m in combinations_with_replacement(sorted(v), 2)
+    }
+
+
+def _gram(process: ReverseProcess) -> Condition:
+    gram = exact_gram(process)
+    bad = {pair: value for pair, value in gram.items() if value < 0}
+    if bad:
+        (k, m), value = min(bad.items(), key=lambda item: item[1])
+        return Condition("refuted", f"G[{k},{m}] = {float(value):.6g} < 0 in exact arithmetic")
+    least = min(gram.values(), default=Fraction(0))
+    return Condition("proved", f"all {len(gram)} entries >= {float(least):.6g} in exact arithmetic")
+
+
+def _not_gram(process: ReverseProcess) -> Condition:
+    found = _gram(process)
+    return Condition("proved" if found.status == "refuted" else "refuted", found.detail)
+
+
+def _common(process: ReverseProcess) -> Condition:
+    used = [process.target, *rivals(process)]
+    covariances = process.mixture.covariances[used]
+    if np.all(covariances == covariances[0]):
+        return Condition("proved", "the covariances are equal to the bit")
+    return Condition("refuted", "the covariances of the components differ")
+
+
+def _not_common(process: ReverseProcess) -> Condition:
+    found = _common(process)
+    return Condition("proved" if found.status == "refuted" else "refuted", found.detail)
+
+
+def _isotropic(process: ReverseProcess) -> Condition:
+    common = _common(process)
+    if common.status == "refuted":
+        return common
+    own = process.mixture.covariances[process.target]
+    if np.all(own == own[0, 0] * np.eye(process.dimension)):
+        return Condition("proved", f"every covariance is {own[0, 0]:.6g} times the identity")
+    return Condition("refuted", "the common covariance is not a multiple of the identity")
+
+
+def _two(process: ReverseProcess) -> Condition:
+    count = 1 + len(rivals(process))
+    return Condition(
+        "proved" if count == 2 else "refuted", f"{count} components of positive weight"
+    )
+
+
+def _noise(process: ReverseProcess) -> str:
+    return f"the noise level is {process.noise_level:g}"
+
+
+def _is_ode(process: ReverseProcess) -> Condition:
+    return Condition("proved" if process.noise_level == 0 else "refuted", _noise(process))
+
+
+def _is_sde(process: ReverseProcess) -> Condition:
+    return Condition("proved" if process.noise_level == 1 else "refuted", _noise(process))
+
+
+def _is_noisy(process: ReverseProcess) -> Condition:
+    return Condition("proved" if process.noise_level > 0 else "refuted", _noise(process))
+
+
+def _gaussian_start(process: ReverseProcess) -> Condition:
+    initial = process.initial
+    if int(np.count_nonzero(initial.weights)) != 1:
+        return Condition("refuted", f"the start is a mixture of {initial.n_components}")
+    own = initial.covariances[int(np.argmax(initial.weights))]
+    if np.all(own == own[0, 0] * np.eye(initial.dimension)):
+        return Condition("proved", f"the start is Gaussian with variance {own[0, 0]:.6g}")
+    return Condition("refuted", "the covariance of the start is not a multiple of the identity")
+
+
+def _constant(process: ReverseProcess) -> Condition:
+    name = process.guidance.name
+    return Condition("proved" if name == "constant" else "refuted", f"the rule is {name!r}")
+
+
+def _dimension_one(process: ReverseProcess) -> Condition:
+    d = process.dimension
+    return Condition("proved" if d == 1 else "refuted", f"the dimension is {d}")
+
+
+def _ornstein_uhlenbeck(process: ReverseProcess) -> Condition:
+    name = process.schedule.name
+    return Condition("proved" if name == "ou" else "refuted", f"the schedule is {name!r}")
+
+
+def _unguided(process: ReverseProcess) -> Condition:
+    zero = process.strength == 0
+    return Condition("proved" if zero else "refuted", f"the strength is {process.strength:g}")
+
+
+GRAM = Hypothesis(
+    "Gram condition", "<mu_y - mu_k, mu_y - mu_l> >= 0 for all k, l != y of positive weight", _gram
+)
+NOT_GRAM = Hypothesis(
+    "Gram condition dropped", "<mu_y - mu_k, mu_y - mu_l> < 0 for some k, l != y", _not_gram
+)
+COMMON = Hypothesis("common covariance", "all components have one covariance", _common)
+ISOTROPIC = Hypothesis(
+    "common isotropic covariance", "all components have covariance sigma^2 I", _isotropic
+)
+NOT_COMMON = Hypothesis("unequal covariances", "the components differ in covariance", _not_common)
+TWO = Hypothesis("two components", "exactly two components have positive weight", _two)
+ODE = Hypothesis("ODE sampler", "noise level 0", _is_ode)
+SDE = Hypothesis("SDE sampler", "noise level 1", _is_sde)
+NOISY = Hypothesis("sampler with noise", "noise level above 0", _is_noisy)
+GAUSSIAN_START = Hypothesis(
+    "Gaussian start", "the initial law is one Gaussian, isotropic", _gaussian_start
+)
+CONSTANT = Hypothesis("constant strength", "one strength at every noise level", _constant)
+ONE_D = Hypothesis("dimension one", "the data are one-dimensional", _dimension_one)
+OU = Hypothesis(
+    "Ornstein-Uhlenbeck", "the forward process is dX = -X dt + sqrt(2) dB", _ornstein_uhlenbeck
+)
+UNGUIDED = Hypothesis("strength 0", "the guidance strength is 0", _unguided)
