@@ -1,5 +1,7 @@
 """Paths of guided samplers: sampling, couplings, and agreement with their densities."""
 
+from sde_compare.agreement import Agreement, agreement, combine
+from sde_compare.checks import Check
 from sde_compare.couplings import CoupledPaths, couple
 from sde_compare.estimators import (
     clopper_pearson,
@@ -9,17 +11,31 @@ from sde_compare.estimators import (
     holm,
     neighbour_entropy,
 )
+from sde_compare.replay import Replay, replay
+from sde_compare.rules import RULES
 from sde_compare.samplers import Samples, sample
+from sde_compare.step_sizes import StepPair, two_step_sizes
+from sde_compare.surprisal import Surprisal
 
 __all__ = [
+    "RULES",
+    "Agreement",
+    "Check",
     "CoupledPaths",
+    "Replay",
     "Samples",
+    "StepPair",
+    "Surprisal",
+    "agreement",
     "clopper_pearson",
     "clopper_pearson_limits",
+    "combine",
     "couple",
     "dkw_width",
     "empirical_bernstein",
     "holm",
     "neighbour_entropy",
+    "replay",
     "sample",
+    "two_step_sizes",
 ]

@@ -1,0 +1,222 @@
+"""Agreement of a density with the sampler that it describes, at one family-wise error rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fokker_planck import Estimate
+from fokker_planck.model import Dynamics, ReverseProcess
+from fokker_planck.model.checks import real_number, shown
+from sde_compare.checks import Check, distribution_check, mean_check
+from sde_compare.engine import Progress
+from sde_compare.estimators import holm
+from sde_compare.samplers import Samples
+from sde_compare.step_sizes import StepPair, two_step_sizes
+from sde_compare.surprisal import Surprisal
+
+if TYPE_CHECKING:
+    from fokker_planck import Solution
+
+Array = NDArray[np.float64]
+FALSE_ALARM_RATE = 1e-3  # family-wise, over all statistical checks of a run
+QUANTILES = 255  # points at which distribution functions are compared
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A family of checks, decided together by Holm's rule at false-alarm rate ``alpha``.
+
+    If every density value is within its solver error and every sampler has the stated law, the
+    probability that any check is rejected is at most alpha. The sample size is fixed beforehand.
+
+    Attributes
+    ----------
+    checks : tuple of Check
+        In the order in which they were made.
+    alpha : float
+        Family-wise false-alarm rate.
+    settings : dict
+        What was run.
+    """
+
+    checks: tuple[Check, ...]
+    alpha: float
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def adjusted(self) -> Array:
+        """Holm-adjusted p-values, one per check."""
+        return holm([check.p_value for check in self.checks])
+
+    @property
+    def rejected(self) -> tuple[Check, ...]:
+        """The checks in which density and samples differ."""
+        return tuple(c for c, p in zip(self.checks, self.adjusted, strict=True) if p <= self.alpha)
+
+    @property
+    def holds(self) -> bool:
+        """Whether no check is rejected."""
+        return not self.rejected
+
+    def __getitem__(self, name: str) -> Check:
+        for check in self.checks:
+            if check.name == name:
+                return check
+        raise KeyError(name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON records."""
+        checks = [
+            {**check.to_dict(), "adjusted_p_value": float(p), "rejected": bool(p <= self.alpha)}
+            for check, p in zip(self.checks, self.adjusted, strict=True)
+        ]
+        return {
+            "alpha": self.alpha,
+            "holds": self.holds,
+            "settings": dict(self.settings),
+            "checks": checks,
+        }
+
+    def __str__(self) -> str:
+        width = max((len(check.name) for check in self.checks), default=0)
+        lines = []
+        for check, p in zip(self.checks, self.adjusted, strict=True):
+            verdict = "differs" if p <= self.alpha else "agrees"
+            lines.append(
+                f"{check.name:{width}}  {verdict}  difference {check.difference:+.2e}  "
+                f"allowed {check.allowed:.1e} (most: {check.dominant})  adjusted p {p:.2g}"
+            )
+        return "\n".join(lines)
+
+
+def combine(agreements: Mapping[str, Agreement], alpha: float = FALSE_ALARM_RATE) -> Agreement:
+    """Return all checks of several agreements as one family, each named "label: name"."""
+    checks = [
+        Check(**{**vars(check), "name": f"{label}: {check.name}"})
+        for label, agreement in agreements.items()
+        for check in agreement.checks
+    ]
+    settings = {label: agreement.settings for label, agreement in agreements.items()}
+    return Agreement(tuple(checks), _rate(alpha), settings)
+
+
+def _rate(alpha: float) -> float:
+    alpha = real_number("alpha", alpha, minimum=0.0, strict=True)
+    if alpha >= 1:
+        raise ValueError(f"alpha must be < 1, got {shown(alpha)}")
+    return alpha
+
+
+def agreement(
+    solution: Solution,
+    paths: Dynamics | Samples | StepPair | None = None,
+    *,
+    n_paths: int = 200_000,
+    n_steps: int = 200,
+    rule: str = "euler",
+    seed: int = 0,
+    alpha: float = FALSE_ALARM_RATE,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Agreement:
+    """Compare a density with a sampler: posterior mass, entropy and distribution function.
+
+    Parameters
+    ----------
+    solution : Solution
+        The density; its last output time is compared.
+    paths : ReverseProcess, Process, Samples or StepPair, optional
+        What to sample; by default the process of the solution. Of given ``Samples`` the same
+        noise is run again at twice the step, so that their discretisation error is known.
+    n_paths, n_steps, rule, seed, threads, progress
+        As in :func:`sde_compare.two_step_sizes`; not used for given samples.
+    alpha : float
+        Family-wise false-alarm rate.
+
+    Returns
+    -------
+    Agreement
+
+    Raises
+    ------
+    ValueError
+        If a field is out of range, naming it and its value.
+
+    Notes
+    -----
+    The posterior is that of the solution's process, whatever was sampled. The entropy is compared
+    through E[-log p], truncated (:class:`sde_compare.surprisal.Surprisal`): the same function
+    averaged over the density and over the paths. Formulas: docs/theory.md, N6.
+    """
+    alpha = _rate(alpha)
+    pair = _pair(solution, paths, n_paths, n_steps, rule, seed, threads, progress)
+    if float(solution.taus[-1]) != float(pair.fine.tau[-1]):
+        raise ValueError(
+            f"paths must end at the last output time {solution.taus[-1]:g} of the solution, "
+            f"got {pair.fine.tau[-1]:g}"
+        )
+    fine, coarse = pair.fine.points[:, 0], pair.coarse.points[:, 0]
+    process, density = solution.process, solution.density(-1)
+    level = alpha / (3 if isinstance(process, ReverseProcess) else 2)
+    checks = []
+    if isinstance(process, ReverseProcess):
+        p_fine, p_coarse = (
+            np.exp(process.log_posterior(x, process.horizon)) for x in (fine, coarse)
+        )
+        mass: Estimate = solution.posterior_mass[-1]
+        checks.append(mean_check("posterior_mass", mass, p_fine, p_coarse, 0.0, 1.0, level))
+    surprisal = Surprisal(density)
+    expected = surprisal.expectation(solution)
+    checks.append(
+        mean_check(
+            *("entropy", expected, surprisal(fine), surprisal(coarse)),
+            *(surprisal.lower, surprisal.upper, level),
+        )
+    )
+    points, values, error = solution.distribution(-1)
+    levels = np.arange(1, QUANTILES + 1) / (QUANTILES + 1)
+    index = np.unique(np.clip(np.searchsorted(values, levels), 0, points.size - 1))
+    checks.append(distribution_check(points[index], values[index], error, fine, coarse, level))
+    run = pair.fine
+    settings = {
+        **{"n_paths": run.n_paths, "n_steps": [run.n_steps, pair.coarse.n_steps]},
+        **{"rule": run.rule, "seed": run.seed, "method": solution.method},
+        "truncated_entropy": float(solution.entropy[-1]) - float(expected),
+    }
+    return Agreement(tuple(checks), alpha, settings)
+
+
+def _pair(
+    solution: Solution,
+    paths: Dynamics | Samples | StepPair | None,
+    n_paths: int,
+    n_steps: int,
+    rule: str,
+    seed: int,
+    threads: int | None,
+    progress: Progress | None,
+) -> StepPair:
+    if isinstance(paths, StepPair):
+        pair = paths
+    elif isinstance(paths, Samples):
+        s = paths
+        if not np.array_equal(s.tau, np.linspace(0.0, s.process.horizon, s.n_steps + 1)):
+            raise ValueError("paths must have equal steps, got samples on a time_grid")
+        pair = two_step_sizes(
+            s.process, s.n_paths, s.n_steps, s.rule, s.seed, threads=threads, progress=progress
+        )
+    else:
+        process = solution.process if paths is None else paths
+        if process is None:
+            raise ValueError("paths must name a process: the solution was loaded without one")
+        pair = two_step_sizes(
+            process, n_paths, n_steps, rule, seed, threads=threads, progress=progress
+        )
+    if pair.fine.dimension != 1:
+        raise ValueError(f"paths must have dimension 1, got {pair.fine.dimension}")
+    return pair
