@@ -1,0 +1,160 @@
+"""Agreement: right samplers pass at the stated false-alarm rate, planted faults are caught."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import fokker_planck as fp
+import sde_compare as sc
+from sde_compare.checks import mean_check
+
+MIXTURE = fp.GaussianMixture([0.5, 0.5], [-1.0, 1.0])
+
+
+def unguided(level=1.0):
+    return fp.reverse_process(MIXTURE, 1, noise_level=level)
+
+
+# --- right samplers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("level", "rule"),
+    [(1.0, "euler"), (1.0, "exponential"), (1.0, "ddpm"), (0.0, "euler"), (0.0, "ddim")],
+)
+def test_right_samplers_agree_with_the_closed_form(closed_form, level, rule):
+    """False-alarm rate 1e-3 per case by construction; in fact far lower (see below)."""
+    result = sc.agreement(closed_form(unguided(level)), rule=rule, n_paths=50_000)
+    assert result.holds, str(result)
+    assert [check.name for check in result.checks] == ["posterior_mass", "entropy", "distribution"]
+
+
+def test_false_alarm_rate(closed_form):
+    """At alpha = 0.2, 60 runs of a right sampler; this test's own false-alarm rate is 1e-7."""
+    solution = closed_form(unguided())
+    alarms = sum(
+        not sc.agreement(solution, n_paths=2000, n_steps=40, seed=s, alpha=0.2).holds
+        for s in range(60)
+    )
+    assert alarms <= stats.binom.isf(1e-7, 60, 0.2)
+
+
+def test_discretisation_is_told_apart(closed_form):
+    """Four steps: the check does not alarm, and says that the step size is to blame."""
+    coarse = sc.agreement(closed_form(unguided()), n_paths=50_000, n_steps=8)
+    assert coarse.holds
+    assert {check.dominant for check in coarse.checks} == {"discretisation"}
+    fine = sc.agreement(closed_form(unguided()), n_paths=2000, n_steps=400)
+    assert {check.dominant for check in fine.checks} == {"sampling"}
+
+
+def test_a_solver_error_is_allowed_for_and_named():
+    n = 10_000
+    values = np.random.default_rng(0).random(n)
+    wrong = mean_check("mean", fp.Estimate(0.9, 1e-6), values, values, 0.0, 1.0, 1e-3)
+    assert wrong.p_value < 1e-12
+    unsure = mean_check("mean", fp.Estimate(0.9, 0.5), values, values, 0.0, 1.0, 1e-3)
+    assert unsure.p_value == 1.0 and unsure.dominant == "solver"
+    unknown = mean_check("mean", fp.Estimate(0.9, np.inf), values, values, 0.0, 1.0, 1e-3)
+    assert unknown.p_value == 1.0
+
+
+# --- forms of input and output -------------------------------------------------------------------
+
+
+def test_samples_and_pairs_give_the_same_report(closed_form):
+    solution = closed_form(unguided())
+    run = sc.sample(solution.process, 5000, 20, seed=4)
+    pair = sc.two_step_sizes(solution.process, 5000, 20, seed=4)
+    direct = sc.agreement(solution, n_paths=5000, n_steps=20, seed=4)
+    for other in (sc.agreement(solution, run), sc.agreement(solution, pair)):
+        assert other.to_dict() == direct.to_dict()
+
+
+def test_the_report_is_strict_json_and_reads_well(closed_form):
+    result = sc.agreement(closed_form(unguided()), n_paths=2000, n_steps=20)
+    record = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert record["holds"] is True and len(record["checks"]) == 3
+    assert "agrees" in str(result).splitlines()[0]
+    assert result["entropy"].name == "entropy"
+    assert abs(record["settings"]["truncated_entropy"]) < 1e-4
+
+
+def test_families_are_decided_together(closed_form):
+    result = sc.agreement(closed_form(unguided()), n_paths=2000, n_steps=20)
+    family = sc.combine({"one": result, "two": result})
+    assert len(family.checks) == 6 and family.checks[3].name == "two: posterior_mass"
+    values = np.zeros(10_000)
+    near = mean_check("near", fp.Estimate(0.0115, 0.0), values, values, 0.0, 1.0, 1e-3)
+    assert near.p_value < 1e-3  # alone it is rejected, among many it is not
+    alone = sc.Agreement((near,), 1e-3)
+    assert not alone.holds
+    crowd = sc.combine(
+        {str(i): alone for i in range(2)} | {f"right {i}": result for i in range(400)}
+    )
+    assert len(crowd.rejected) in (0, 2)
+    assert np.all(crowd.adjusted >= [check.p_value for check in crowd.checks])
+
+
+def test_surprisal_is_bounded_and_close_to_the_entropy(closed_form):
+    solution = closed_form(unguided())
+    surprisal = sc.Surprisal(solution.density(-1))
+    far = surprisal(np.array([-50.0, 0.0, 1.0, 60.0]))
+    assert far.min() >= surprisal.lower and far.max() == surprisal.upper
+    expected = surprisal.expectation(solution)
+    assert 0 < solution.entropy[0].value - expected.value < 1e-4
+    run = sc.sample(solution.process, 20_000, 400)
+    cross = run.cross_entropy(solution, 1 - 1e-9)
+    assert abs(cross.value - expected.value) < cross.error + 0.01  # 0.01 for 400 Euler steps
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"alpha": 0.0}, "alpha must be > 0"),
+        ({"alpha": 1.0}, "alpha must be < 1"),
+        ({"n_steps": 5}, "n_steps must be even"),
+        ({"paths": fp.reverse_process(MIXTURE, 1, horizon=2.0)}, "paths must end at"),
+        ({"rule": "leapfrog"}, "rule must be one of"),
+    ],
+)
+def test_bad_input_is_refused(closed_form, arguments, words):
+    arguments = {"n_paths": 10, "n_steps": 4, **arguments}
+    with pytest.raises(ValueError, match=words):
+        sc.agreement(closed_form(unguided()), **arguments)
+
+
+# --- planted faults ------------------------------------------------------------------------------
+
+
+def noisy(factor):
+    """The unguided SDE of unit covariance, x + 2 (r mu - x), its noise off by a factor."""
+    process = fp.reverse_process(MIXTURE, 1, horizon=2.0)
+    wrong = fp.Process(
+        *(lambda x, tau: 2 * np.exp(tau - 2.0) - x, factor * np.sqrt(2.0)),
+        *(process.initial, process.horizon),
+    )
+    return process, wrong
+
+
+@pytest.mark.parametrize("factor", [0.98, 1.02])
+def test_noise_off_by_two_percent_is_caught(closed_form, factor):
+    """Missed only by a sampling error beyond six standard deviations."""
+    process, wrong = noisy(factor)
+    result = sc.agreement(closed_form(process), wrong, n_paths=400_000, n_steps=100)
+    assert "entropy" in {check.name for check in result.rejected}, str(result)
+
+
+def test_the_same_noise_unspoilt_passes(closed_form):
+    """False-alarm rate at most 1e-3, as stated by the check itself."""
+    process, right = noisy(1.0)
+    assert sc.agreement(closed_form(process), right, n_paths=400_000, n_steps=100).holds
+
+
+def test_a_shift_of_the_target_is_caught(closed_form):
+    solution = closed_form(unguided())
+    shifted = fp.reverse_process(fp.GaussianMixture([0.5, 0.5], [-1.0, 1.05]), 1)
+    result = sc.agreement(solution, shifted)
+    assert "distribution" in {check.name for check in result.rejected}, str(result)
