@@ -14,7 +14,7 @@ def known_claims() -> dict[str, Any]:
     """Return the registered claims by id."""
     from proofs_check import registry
 
-    return {claim.id: claim for claim in registry.claims()}
+    return {claim.id: claim for claim in registry.all_claims()}
 
 
 def claim_id(given: str, known: dict[str, Any]) -> str:

@@ -19,22 +19,11 @@ if TYPE_CHECKING:
 Progress = Callable[[float, float], None]
 
 
-def strict(value: Any) -> Any:
-    """Return plain data that strict JSON can hold: inf and nan become None."""
-    if isinstance(value, dict):
-        return {str(key): strict(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [strict(item) for item in value]
-    if hasattr(value, "tolist"):  # numpy arrays and scalars
-        return strict(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
 def print_json(value: Any) -> None:
     """Print one strict JSON object on stdout."""
-    click.echo(json.dumps(strict(value), allow_nan=False, ensure_ascii=False))
+    from proofs_check.store import plain
+
+    click.echo(json.dumps(plain(value), allow_nan=False, ensure_ascii=False))
 
 
 def console(stderr: bool = False) -> Console:

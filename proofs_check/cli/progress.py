@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from proofs_check import margins
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,24 +22,6 @@ COLOURS = {
     "PROVED": "bold green",
     "VACUOUS": "dim",
 }
-
-
-def in_errors(margin: float | None, error: float | None) -> float | None:
-    """Return margin / error: above 1 is decided for, below -1 against; None if unknown."""
-    if margin is None or error is None or math.isnan(margin) or not math.isfinite(error):
-        return None
-    if error == 0:
-        return math.copysign(math.inf, margin) if margin else 0.0
-    return margin / error
-
-
-def ratio_text(ratio: float | None) -> str:
-    """Return a short text of a margin in units of its error."""
-    if ratio is None:
-        return "unknown"
-    if math.isinf(ratio):
-        return "exact" if ratio > 0 else "-exact"
-    return f"{ratio:+.1f}" if abs(ratio) < 1000 else f"{ratio:+.0e}".replace("e+0", "e")
 
 
 @dataclass
@@ -59,15 +42,16 @@ class Row:
         verdict = str(event["verdict"])
         if not self.verdict or ORDER.index(verdict) < ORDER.index(self.verdict):
             self.verdict = verdict
-        ratio = None if verdict == "VACUOUS" else in_errors(event["margin"], event["error"])
+        ratio = margins.least([event])
         if ratio is not None:
             self.worst = ratio if self.worst is None else min(self.worst, ratio)
 
     def close(self, record: dict[str, Any]) -> None:
         """Take the verdict of the finished claim."""
         self.done = len(record["cases"])
+        self.worst = margins.least(record["cases"])
         self.verdict = str(record["verdict"])
-        self.expected = str(record["expected"])
+        self.expected = str(record["expected"] or "")
         self.as_expected = bool(record["as_expected"])
         self.finished = True
 
@@ -78,7 +62,9 @@ class Row:
             return "running" if self.done else "waiting"
         if not self.as_expected:
             return f"{self.verdict}, expected {self.expected}"
-        return f"{self.verdict}, as expected" if self.verdict == "REFUTED" else self.verdict
+        if self.expected == self.verdict == "REFUTED":
+            return "REFUTED, as expected"
+        return self.verdict
 
     @property
     def colour(self) -> str:
@@ -113,7 +99,7 @@ class Progress:
             name = event["record"]["id"]
             row = self.rows[name]
             click.echo(
-                f"{name:<10} {row.done:>4} cases   least margin {ratio_text(row.worst):>8} errors"
+                f"{name:<10} {row.done:>4} cases   least margin {margins.text(row.worst):>8} errors"
                 f"   {row.text}"
             )
 
@@ -153,7 +139,7 @@ class LiveTable(Progress):
             table.add_row(
                 name,
                 f"{row.done}/{row.n_cases}",
-                ratio_text(row.worst) if row.done else "",
+                margins.text(row.worst) if row.done else "",
                 f"[{row.colour}]{row.text}[/]",
             )
         return table

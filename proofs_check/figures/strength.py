@@ -1,0 +1,156 @@
+"""Confidence and entropy against strength: density curves with sampler points on top."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import fokker_planck as fp
+import sde_compare as sc
+from proofs_check.figures.model import (
+    TOLERANCE,
+    describe,
+    largest,
+    numbers,
+    plain,
+    reference_process,
+)
+from proofs_check.figures.style import (
+    FULL_WIDTH,
+    new_figure,
+    panel_letter,
+    sampler_colour,
+    sampler_name,
+    settled,
+    styled,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from fokker_planck import ReverseProcess, Solution
+
+TOP = 16.0
+SAMPLED = (0, 4, 6, 8, 10, 12, 14, 16)  # of the sixteen strengths TOP (k/16)^2
+PATHS = {"quick": 20_000, "full": 400_000}
+STEPS = {"quick": 400, "full": 2000}
+RULE = "exponential"
+CURVES = ("posterior_mass", "complement_mass", "entropy")
+
+
+def sampled_entropy(samples: Any, solution: Solution) -> dict[str, Any]:
+    """Return the sample mean of -log p under the density, with its empirical Bernstein interval.
+
+    -log p is truncated to a bounded function, which lowers its average by about 1e-5.
+    """
+    surprisal = sc.Surprisal(solution.density(-1))
+    return plain(samples.expectation(surprisal, surprisal.lower, surprisal.upper))
+
+
+def compute(seed: int, level: str, process: ReverseProcess | None = None) -> dict[str, Any]:
+    """Return the record: curves over strengths for ODE and SDE, and sampler points."""
+    base = reference_process() if process is None else process
+    finer = 1 if level == "quick" else 3
+    grid = TOP * (np.arange(16 * finer + 1) / (16 * finer)) ** 2
+    curves = []
+    for noise_level in (0.0, 1.0):
+        family = base.with_noise_level(noise_level)
+        cases = [family.with_strength(float(strength)) for strength in grid]
+        solutions = [fp.solve(case, tol=TOLERANCE) for case in cases]
+        curve: dict[str, Any] = {"noise_level": noise_level, "strength": grid.tolist()}
+        for name in CURVES:
+            curve[name] = [plain(getattr(solution, name), -1) for solution in solutions]
+        curve["points"] = []
+        for k in SAMPLED:
+            case, solution = cases[k * finer], solutions[k * finer]
+            samples = sc.sample(case, PATHS[level], STEPS[level], rule=RULE, seed=seed)
+            curve["points"].append(
+                {
+                    "strength": case.strength,
+                    "posterior_mass": plain(samples.posterior_mass),
+                    "complement_mass": plain(samples.complement_mass),
+                    "entropy": sampled_entropy(samples, solution),
+                }
+            )
+        curves.append(curve)
+    settings = {"n_paths": PATHS[level], "n_steps": STEPS[level], "rule": RULE}
+    text = caption(describe(base), curves, settings)
+    return {"model": base.spec(), "sampling": settings, "curves": curves, "caption": text}
+
+
+def caption(model: str, curves: list[dict[str, Any]], settings: dict[str, Any]) -> str:
+    """Return the caption, with parameters and errors."""
+    worst = {
+        name: largest(item["error"] for curve in curves for item in curve[name]) for name in CURVES
+    }
+    strengths = [point["strength"] for point in curves[0]["points"]]
+    return (
+        f"Confidence P (A), its complement 1 - P on a logarithmic axis (B) and differential "
+        f"entropy H (C) at the output against guidance strength; {model}. Curves: density, errors "
+        f"at most {worst['posterior_mass']} in P, {worst['complement_mass']} in 1 - P and "
+        f"{worst['entropy']} in H, thinner than the line. Points: {settings['n_paths']} paths of "
+        f"{settings['n_steps']} steps, {settings['rule']} rule, at strengths {numbers(strengths)}; "
+        f"bars are 99 % intervals (empirical Bernstein; in C of -log p averaged) and do not "
+        f"cover the bias of the step size."
+    )
+
+
+def curve_panel(ax: Axes, record: dict[str, Any], name: str, log: bool = False) -> None:
+    """Draw one quantity against strength."""
+    for curve in record["curves"]:
+        colour = sampler_colour(curve["noise_level"])
+        values = np.array([item["value"] for item in curve[name]], dtype=float)
+        ax.plot(curve["strength"], values, color=colour, zorder=2)
+        x = [point["strength"] for point in curve["points"]]
+        y = np.array([point[name]["value"] for point in curve["points"]], dtype=float)
+        bar = np.array([point[name]["error"] for point in curve["points"]], dtype=float)
+        # on a logarithmic axis an interval that reaches 0 is drawn down to the edge of the panel
+        lower = np.minimum(bar, 0.999999 * y) if log else bar
+        ax.errorbar(
+            x, y, yerr=[lower, bar], fmt="o", ms=3, mfc="white", color=colour, lw=0.8, zorder=3
+        )
+    ax.set_xlabel(r"strength $\eta$")
+    ax.set_xlim(-0.4, TOP + 0.4)
+    ax.set_xticks(np.arange(0, TOP + 1, 4))
+
+
+def label_curves(ax: Axes, record: dict[str, Any], name: str, offsets: dict[float, int]) -> None:
+    """Write the samplers' names next to their curves."""
+    for curve in record["curves"]:
+        j = int(np.searchsorted(curve["strength"], 10.0))
+        ax.annotate(
+            sampler_name(curve["noise_level"]),
+            (curve["strength"][j], curve[name][j]["value"]),
+            xytext=(0, offsets.get(curve["noise_level"], 6)),
+            textcoords="offset points",
+            color=sampler_colour(curve["noise_level"]),
+            ha="center",
+            va="center",
+            fontweight="bold",
+        )
+
+
+@styled
+def draw(record: dict[str, Any]) -> Figure:
+    """Draw the figure from its record."""
+    figure = new_figure(FULL_WIDTH, 2.3)
+    confidence, complement, entropy = figure.subplots(1, 3)
+    curve_panel(confidence, record, "posterior_mass")
+    confidence.set_ylabel(r"confidence $P$")
+    bottom, _ = confidence.get_ylim()
+    confidence.set_ylim(bottom, 1 + 0.1 * (1 - bottom))
+    label_curves(confidence, record, "posterior_mass", {0.0: 8, 1.0: -10})
+    curve_panel(complement, record, "complement_mass", log=True)
+    complement.set_yscale("log")
+    values = [c["value"] for curve in record["curves"] for c in curve["complement_mass"]]
+    complement.set_ylim(0.4 * min(values), 1.5 * max(values))
+    complement.set_ylabel(r"$1 - P$")
+    label_curves(complement, record, "complement_mass", {0.0: 10, 1.0: 9})
+    curve_panel(entropy, record, "entropy")
+    entropy.set_ylabel(r"entropy $H$ (nats)")
+    label_curves(entropy, record, "entropy", {0.0: 10, 1.0: 9})
+    for ax, letter in zip((confidence, complement, entropy), "ABC", strict=True):
+        panel_letter(ax, letter)
+    return settled(figure)
