@@ -6,13 +6,14 @@ Three ways of reading, one per kind of method; each gives a value and an error b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fokker_planck.density import Density
+from fokker_planck.extrapolation import extrapolate
 from fokker_planck.functionals import Functional, Snapshot
 
 Array = NDArray[np.float64]
@@ -51,8 +52,9 @@ class Run:
 
 def grid_run(taus: Array, points: Array, density: Array, cells: Array) -> Run:
     """Return the run of a grid method: ``density`` and cell lengths of shape (m, n)."""
-    with np.errstate(divide="ignore"):
-        return Run(taus, points, density * cells, np.log(np.abs(density)))
+    # an underflow to zero is not a log-density of -inf: companions may differ there
+    log_density = np.log(np.maximum(np.abs(density), np.finfo(float).tiny))
+    return Run(taus, points, density * cells, log_density)
 
 
 class Reading(Protocol):
@@ -222,8 +224,8 @@ class TableReading:
     ``runs[s][q]`` has space level s (cells halved from one to the next) and time level q (steps
     halved). Each functional is extrapolated in time along q at every space level (error powers
     1, 2, 3, ... of the step), then in space along s (powers 2, 4, ... of the cell). The error is
-    what the last extrapolation changed, in time and in space, or the last raw difference where
-    the differences do not shrink as the orders say.
+    what the last extrapolation changed, in time and in space, or the last raw differences where
+    they do not shrink as the orders say (docs/theory.md, N5).
 
     Parameters
     ----------
@@ -235,16 +237,45 @@ class TableReading:
     runs: list[list[Run]]
     tail: Array
     kind: ClassVar[str] = "table"
-    ratios: dict[str, float] = field(default_factory=dict)
 
     @property
     def best(self) -> Run:
         """The finest run."""
         return self.runs[-1][-1]
 
+    @property
+    def mass_drift(self) -> Array:
+        """Largest change of the total mass over all runs, shape (m,): rounding alone."""
+        drifts = []
+        for run in (run for row in self.runs for run in row):
+            mass = run.mass.sum(axis=1)
+            drifts.append(np.abs(mass - mass[0]))
+        return np.max(drifts, axis=0)
+
     def read(self, functional: Functional) -> tuple[Array, Budget]:
         """Return values and error budget."""
-        raise NotImplementedError
+        table = np.array([[run.values(functional) for run in row] for row in self.runs])
+        space_levels, time_levels, m = table.shape
+        values = np.zeros(m)
+        budget: Budget = {name: np.zeros(m) for name in ("time", "space", "tail", "rounding")}
+        drift = self.mass_drift
+        for i in range(m):
+            snap = self.best.snapshot(i)
+            w = np.abs(functional.influence(snap))
+            size = float(np.sum(snap.mass * w)) + abs(table[-1, -1, i])
+            rounding = (4 * EPS + drift[i]) * size
+            rows = [
+                extrapolate(row[:, i], range(1, time_levels + 1), 4 * rounding) for row in table
+            ]
+            limits = [value for value, _ in rows]
+            powers = range(2, 2 * space_levels + 1, 2)
+            values[i], budget["space"][i] = extrapolate(limits, powers, 16 * rounding)
+            # the weights of an extrapolation in even powers add up to less than 2, in all to 8
+            budget["time"][i] = 2 * max(error for _, error in rows)
+            budget["rounding"][i] = 16 * rounding
+            lost = 2 * _edge(w) + abs(values[i])
+            budget["tail"][i] = self.tail[i] * lost if self.tail[i] > 0 else 0.0
+        return values, budget
 
     def density(self, i: int) -> Density:
         """Return the density of the finest run at output time ``i``."""
@@ -252,8 +283,20 @@ class TableReading:
         return Density(x, np.exp(log_p), mass, log_p)
 
     def l1_differences(self) -> Budget:
-        """Return unknown: a table of functionals has no extrapolated density."""
-        return {"table": np.full(self.best.taus.size, np.inf)}
+        """Return what the finest run, which is not extrapolated, differs by from the coarser ones.
+
+        The last halving in time changes a first-order error by itself, in space a second-order
+        one by three times itself; averages stand for point values up to their second difference.
+        """
+        fine = self.best.mass
+        parts = {"time": np.full(len(fine), np.inf), "space": np.full(len(fine), np.inf)}
+        if len(self.runs[-1]) > 1:
+            parts["time"] = 2 * np.sum(np.abs(fine - self.runs[-1][-2].mass), axis=1)
+        if len(self.runs) > 1:
+            merged = fine[:, ::2] + fine[:, 1::2]
+            parts["space"] = np.sum(np.abs(merged - self.runs[-2][-1].mass), axis=1)
+        parts["cell"] = np.sum(np.abs(np.diff(fine, n=2, axis=1)), axis=1) / 24
+        return {**parts, "tail": 2 * self.tail}
 
 
 READINGS: dict[str, Any] = {

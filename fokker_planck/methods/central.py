@@ -267,7 +267,7 @@ def solve_central(
     else:
         bound = tail_bound(process)
         lower, upper = bound.static_box(LEVEL)
-        tail = bound.outside_at(lower, upper, taus)
+        tail = bound.outside_at(np.array(lower), np.array(upper), taus)
     cost: dict[str, Any] = {"runs": 0, "steps": 0, "evaluations": 0}
 
     def run(cells: int, rtol: float) -> Run:

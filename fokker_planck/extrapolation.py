@@ -1,0 +1,62 @@
+"""Richardson extrapolation that stops where the differences do not shrink as the order says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+#: an observed ratio of successive differences may miss the expected one by this factor
+TOLERANCE = 2.0
+
+
+def extrapolate(
+    values: ArrayLike, powers: Sequence[float], noise: float = 0.0
+) -> tuple[float, float]:
+    r"""Extrapolate values at steps H, H/2, H/4, ... to step zero, with an error.
+
+    For :math:`v(H) = v + a_1 H^{p_1} + a_2 H^{p_2} + \dots` column k of the table removes the
+    power p_k,
+
+    .. math:: v_{k}(H/2) = v_{k-1}(H/2) + \frac{v_{k-1}(H/2) - v_{k-1}(H)}{2^{p_k} - 1}.
+
+    A column whose last two differences are not in the ratio :math:`2^{p_k}`, within a factor of
+    2, is not extrapolated: the value is then its last entry and the error twice its differences.
+
+    Parameters
+    ----------
+    values : array_like, shape (levels,)
+        From the coarsest to the finest.
+    powers : sequence of float
+        p_1 < p_2 < ...; at most levels - 1 of them are used.
+    noise : float
+        Differences below it are rounding, and end the extrapolation.
+
+    Returns
+    -------
+    value, error : float
+        The error is what the last column changed at the finest level (docs/theory.md, N5), and
+        at least a sixteenth of what the column before changed; inf if there is one level only.
+    """
+    column = np.asarray(values, dtype=float)
+    if column.size == 1:
+        return float(column[0]), float("inf")
+    change = before = float("inf")
+    for power in powers:
+        gaps = np.abs(np.diff(column))
+        if gaps.size == 0:
+            break
+        factor = 2.0**power
+        if gaps[-2:].max() <= noise:
+            return float(column[-1]), float(gaps[-2:].max())
+        if gaps.size > 1:
+            steady = np.diff(column)[-2] / factor / TOLERANCE
+            last = np.diff(column)[-1]
+            ratio = last / steady if steady else np.inf
+            if not 1.0 <= ratio <= TOLERANCE**2:
+                return float(column[-1]), float(2 * max(gaps[-1], gaps[-2] / factor))
+        before, change = change, gaps[-1] / (factor - 1)
+        column = column[1:] + np.diff(column) / (factor - 1)
+    return float(column[-1]), float(max(change, before / 16 if np.isfinite(before) else 0.0))
