@@ -1,5 +1,16 @@
 """All claims, in the order in which they are shown."""
 
-from proofs_check.claims import e1, i4
+from proofs_check.claims import e1, e2, g0, i4, s0, t1, t2, x1, x5
 
-CLAIMS = (e1.CLAIM, i4.CLAIM)
+CLAIMS = (
+    t1.T1,
+    t1.T1_MONO,
+    t2.CLAIM,
+    e1.CLAIM,
+    e2.CLAIM,
+    i4.CLAIM,
+    s0.CLAIM,
+    g0.CLAIM,
+    x1.CLAIM,
+    x5.CLAIM,
+)
