@@ -143,7 +143,9 @@ class VectorPosterior:
             quadratic = np.sum(solved * offset, axis=-1) + np.sum(np.log(spectrum), axis=-1)
             log_density.append(self.mixture.log_weights[k] - 0.5 * quadratic)
             scores.append(-solved)
-        shares = np.exp(np.array(log_density) - logsumexp(np.array(log_density), axis=0))
+        # normalised after the exponential: far out a logsumexp is off by an ulp of its own size
+        shares = np.exp(np.array(log_density) - np.max(log_density, axis=0))
+        shares = shares / shares.sum(axis=0)
         unconditional = (shares[..., None] * np.array(scores)).sum(axis=0)
         eta = np.asarray(strength)[..., None]
         return np.asarray((1 + eta) * scores[0] - eta * unconditional)
