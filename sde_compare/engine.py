@@ -126,12 +126,17 @@ class _Runner:
             x += self.scratch
 
 
+def block_start(process: Dynamics, rng: Generator) -> Array:
+    """Draw the starting points of a block, shape (n,) in 1-D, else (n, d)."""
+    start = process.initial.sample(block_size(process.dimension), rng)
+    return np.ascontiguousarray(start[:, 0] if process.dimension == 1 else start)
+
+
 def simulate_block(
     tracks: Sequence[Track],
     n_fine: int,
     rng: Generator,
     observe: Observer | None = None,
-    split: Callable[[int, Generator], Array] | None = None,
 ) -> list[Array]:
     """Run one block of paths from the same start with the same noise on every track.
 
@@ -145,17 +150,13 @@ def simulate_block(
         Of this block.
     observe : callable, optional
         ``observe(j, states)`` after fine step j = 0..n_fine (0: the start).
-    split : callable, optional
-        ``split(j, rng)`` gives the normals of fine step j (see ``replay``).
 
     Returns
     -------
     list of ndarray
         Output points of every track, shape (n,) in 1-D, else (n, d).
     """
-    process = tracks[0].process
-    start = process.initial.sample(block_size(process.dimension), rng)
-    x = np.ascontiguousarray(start[:, 0] if process.dimension == 1 else start)
+    x = block_start(tracks[0].process, rng)
     runners = [track.start(x) for track in tracks]
     states = [runner.x for runner in runners]
     noisy = any(track.noisy for track in tracks)
@@ -164,9 +165,7 @@ def simulate_block(
         if observe is not None:
             observe(0, states)
         for j in range(n_fine):
-            if split is not None:
-                xi = split(j, rng)
-            elif noisy:
+            if noisy:
                 rng.standard_normal(out=xi)
             for runner in runners:
                 runner.feed(j, xi)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.random import SFC64, Generator, SeedSequence
+from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from fokker_planck.model import content_seed
 from fokker_planck.model.checks import real_array, shown, whole_number
 from sde_compare.couplings import CoupledPaths
-from sde_compare.engine import Track, block_generator, block_size, simulate_block
+from sde_compare.engine import Track, block_generator, block_size, block_start, simulate_block
 from sde_compare.rules import noise_weights, subdivide
 
 Array = NDArray[np.float64]
@@ -38,28 +39,40 @@ class Replay:
     path_b: Array
 
 
-class _Splitter:
-    r"""Cuts every normal into ``parts``, given that their weighted sum is that normal.
+def split_normals(whole: Array, fresh: Array, weights: Array) -> Array:
+    r"""Cut every normal into parts whose weighted sum it is: the Brownian bridge of the weights.
 
-    With unit weights w and fresh normals z, :math:`z + w (\xi - w \cdot z)` is standard normal and
-    has :math:`w \cdot z' = \xi`: the Brownian bridge of the weights.
+    .. math:: \xi_j = z_j + w_j\, (\Xi - \sum_i w_i z_i), \qquad \sum_j w_j^2 = 1,
+
+    are independent and standard, and :math:`\sum_j w_j \xi_j = \Xi`.
+
+    Parameters
+    ----------
+    whole : ndarray, shape (n, ...)
+        The normals Xi of n steps.
+    fresh : ndarray, shape (n, parts, ...)
+        New independent normals z.
+    weights : ndarray, shape (n, parts)
+        The weights w.
+
+    Returns
+    -------
+    ndarray, shape (n * parts, ...)
     """
+    w = weights.reshape(*weights.shape, *(1,) * (whole.ndim - 1))
+    pieces = fresh + w * (whole[:, None] - (w * fresh).sum(axis=1, keepdims=True))
+    return np.asarray(pieces.reshape(-1, *whole.shape[1:]))
 
-    def __init__(self, weights: Array, fresh: Generator, shape: tuple[int, ...]) -> None:
-        self.weights, self.fresh, self.shape = weights, fresh, shape
-        self.pieces = np.empty((weights.shape[1], *shape))
 
-    def __call__(self, j: int, rng: Generator) -> Array:
-        k, part = divmod(j, self.weights.shape[1])
-        if part == 0:
-            w = self.weights[k]
-            whole = rng.standard_normal(self.shape)
-            self.fresh.standard_normal(out=self.pieces)
-            for weight, piece in zip(w, self.pieces, strict=True):
-                whole -= weight * piece
-            for weight, piece in zip(w, self.pieces, strict=True):
-                piece += weight * whole
-        return np.asarray(self.pieces[part])
+def prime_factors(number: int) -> list[int]:
+    """Return the prime factors in rising order, with multiplicity."""
+    factors, divisor = [], 2
+    while number > 1:
+        while number % divisor == 0:
+            factors.append(divisor)
+            number //= divisor
+        divisor += 1
+    return factors
 
 
 def replay(paths: CoupledPaths, indices: ArrayLike, refine: int = 1) -> Replay:
@@ -73,7 +86,8 @@ def replay(paths: CoupledPaths, indices: ArrayLike, refine: int = 1) -> Replay:
         Which paths, counted from 0.
     refine : int
         Steps per step of ``paths``. At 1 the output equals that of the run to the bit; above,
-        the same Brownian path is resolved further.
+        the same Brownian path is resolved further. Among powers of two every resolution is a
+        refinement of the coarser ones.
 
     Returns
     -------
@@ -98,25 +112,59 @@ def replay(paths: CoupledPaths, indices: ArrayLike, refine: int = 1) -> Replay:
     parts, stride = max(1, refine // drawn), max(1, drawn // refine)
     tau = subdivide(paths.fine_tau, parts)
     tracks = [Track(p, tau, paths.rule, stride) for p in (paths.process_a, paths.process_b)]
-    weights = noise_weights(paths.process_a, tau, paths.rule, parts) if parts > 1 else None
     n_steps, size, d = (len(tau) - 1) // stride, block_size(paths.dimension), paths.dimension
     out = np.empty((2, len(chosen), n_steps + 1, d))
     for block in np.unique(chosen // size):
         wanted = np.flatnonzero(chosen // size == block)
         rows = chosen[wanted] - block * size
 
-        def observe(
-            j: int, states: Sequence[Array], wanted: NDArray = wanted, rows: NDArray = rows
+        def keep(
+            j: int, states: Sequence[Array], wanted: NDArray = wanted, rows: Any = rows
         ) -> None:
             if j % stride == 0:
                 for i, state in enumerate(states):
-                    out[i, wanted, j // stride] = state.reshape(size, d)[rows]
+                    out[i, wanted, j // stride] = state.reshape(-1, d)[rows]
 
-        split = None
-        if weights is not None and any(track.noisy for track in tracks):
-            seed = content_seed("bridge", paths.content, parts, int(block))
-            fresh = Generator(SFC64(SeedSequence(seed)))
-            split = _Splitter(weights, fresh, (size,) if d == 1 else (size, d))
         rng = block_generator(paths.content, int(block))
-        simulate_block(tracks, len(tau) - 1, rng, observe, split)
+        if parts == 1:
+            simulate_block(tracks, len(tau) - 1, rng, keep)
+            continue
+        x, normals = _resolved(paths, rng, chosen[wanted], rows, parts)
+        runners = [track.start(x) for track in tracks]
+        states = [runner.x for runner in runners]
+        with np.errstate(over="ignore", under="ignore"):
+            keep(0, states, rows=slice(None))
+            for j, xi in enumerate(normals):
+                for runner in runners:
+                    runner.feed(j, xi)
+                keep(j + 1, states, rows=slice(None))
     return Replay(chosen, tau[::stride], out[0], out[1])
+
+
+def _resolved(
+    paths: CoupledPaths, rng: Generator, chosen: NDArray[np.int64], rows: Any, parts: int
+) -> tuple[Array, Array]:
+    """Return start and normals of chosen paths of one block, every normal cut into ``parts``.
+
+    Cut by one prime factor after the other, each level with fresh normals that belong to path and
+    level alone: so resolutions that are powers of two see one Brownian path.
+    """
+    process, tau, rule = paths.process_a, paths.fine_tau, paths.rule
+    x = block_start(process, rng)
+    drawn = np.zeros_like(x)
+    normals = np.zeros((len(tau) - 1, *x[rows].shape))
+    if not (process.deterministic and paths.process_b.deterministic):
+        for xi in normals:
+            rng.standard_normal(out=drawn)
+            xi[:] = drawn[rows]
+    seed = content_seed("bridge", paths.content)
+    for level, factor in enumerate(prime_factors(parts)):
+        tau = subdivide(tau, factor)
+        weights = noise_weights(process, tau, rule, factor)
+        shape = (*weights.shape, *x.shape[1:])
+        fresh = [
+            block_generator([seed, level, factor], int(path)).standard_normal(shape)
+            for path in chosen
+        ]
+        normals = split_normals(normals, np.stack(fresh, axis=2), weights)
+    return np.ascontiguousarray(x[rows]), normals

@@ -127,7 +127,10 @@ class Samples:
 
         Points are unbounded, so this interval is nominal; it decides nothing.
         """
-        spread = np.sqrt(self.points.var(axis=0, ddof=1) / (self.n_paths * missed_share(0.99)))
+        n = self.n_paths
+        if n < 2:
+            return Estimate(self.points[0], np.inf, "interval", 0.99)
+        spread = np.sqrt(self.points.var(axis=0, ddof=1) / (n * missed_share(0.99)))
         return Estimate(self.points.mean(axis=0), spread, "interval", 0.99)
 
     def to_dict(self) -> dict[str, Any]:

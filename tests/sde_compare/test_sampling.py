@@ -136,6 +136,12 @@ def test_estimates_of_samples():
     assert set(run.to_dict()) >= {"posterior_mass", "entropy", "mean", "seed"}
 
 
+def test_one_path_knows_nothing():
+    run = sc.sample(SDE, 1, 2)
+    for estimate in (run.posterior_mass, run.entropy, run.mean):
+        assert np.all(np.isinf(estimate.error))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
