@@ -1,4 +1,4 @@
-"""Margins in units of their error, read off records: what tables and figures show."""
+"""Margins in units of their error, read off case records: what tables and figures show."""
 
 from __future__ import annotations
 
@@ -21,17 +21,37 @@ def in_errors(margin: float | None, error: float | None, control: bool = False) 
     return value / error
 
 
-def of_case(case: dict[str, Any]) -> float | None:
-    """Return the margin of a case's record in units of its error; None for a vacuous case."""
+def is_control(evidence: dict[str, Any]) -> bool:
+    """Whether a piece of evidence compares two sides that are equal by construction."""
+    return "cap" in evidence["details"]
+
+
+def ratios(case: dict[str, Any], control: bool) -> list[float | None]:
+    """Return the margins of one kind of evidence of a case, in units of their errors."""
     if case["verdict"] == "VACUOUS":
-        return None
-    return in_errors(case["margin"], case["error"], case.get("role") == "control")
+        return []
+    return [
+        in_errors(item["margin"]["value"], item["margin"]["error"], control)
+        for item in case["evidence"]
+        if is_control(item) == control
+    ]
 
 
-def least(cases: list[dict[str, Any]]) -> float | None:
-    """Return the least margin in units of its error over the cases that are not controls."""
-    ratios = [of_case(case) for case in cases if case.get("role") != "control"]
-    known = [ratio for ratio in ratios if ratio is not None]
+def least(case: dict[str, Any]) -> float | None:
+    """Return the least margin of a case that is not a control's; None if there is none."""
+    known = [ratio for ratio in ratios(case, control=False) if ratio is not None]
+    return min(known) if known else None
+
+
+def largest_difference(case: dict[str, Any]) -> float | None:
+    """Return the largest |difference| / error among the controls of a case; None if none."""
+    known = [ratio for ratio in ratios(case, control=True) if ratio is not None]
+    return max(known) if known else None
+
+
+def least_of(cases: list[dict[str, Any]]) -> float | None:
+    """Return the least margin over cases."""
+    known = [ratio for ratio in map(least, cases) if ratio is not None]
     return min(known) if known else None
 
 

@@ -42,14 +42,14 @@ class Row:
         verdict = str(event["verdict"])
         if not self.verdict or ORDER.index(verdict) < ORDER.index(self.verdict):
             self.verdict = verdict
-        ratio = margins.least([event])
+        ratio = margins.least(event) if "evidence" in event else None
         if ratio is not None:
             self.worst = ratio if self.worst is None else min(self.worst, ratio)
 
     def close(self, record: dict[str, Any]) -> None:
         """Take the verdict of the finished claim."""
         self.done = len(record["cases"])
-        self.worst = margins.least(record["cases"])
+        self.worst = margins.least_of(record["cases"])
         self.verdict = str(record["verdict"])
         self.expected = str(record["expected"] or "")
         self.as_expected = bool(record["as_expected"])

@@ -49,9 +49,8 @@ def compute(seed: int, level: str, out: str | os.PathLike[str]) -> dict[str, Any
             {
                 "id": case["id"],
                 "verdict": case["verdict"],
-                "control": case["role"] == "control",
-                "margin": case["margin"],
-                "error": case["error"],
+                "margin": drawable(margins.least(case)),
+                "difference": drawable(margins.largest_difference(case)),
             }
             for case in record["cases"]
         ]
@@ -64,9 +63,12 @@ def caption(claims: list[dict[str, Any]]) -> str:
     """Return the caption."""
     cases = [case for claim in claims for case in claim["cases"]]
     vacuous = sum(case["verdict"] == "VACUOUS" for case in cases)
-    unknown = sum(case["verdict"] != "VACUOUS" and ratio(case) is None for case in cases)
+    unknown = sum(
+        case["verdict"] != "VACUOUS" and case["margin"] is None and case["difference"] is None
+        for case in cases
+    )
     return (
-        f"Margin of each case divided by its error; a point is one of {len(cases)} cases. Right of "
+        f"Least margin of each case divided by its error, over {len(cases)} cases. Right of "
         f"1 the statement holds with every error against it, left of -1 it fails, and in the grey "
         f"band nothing is decided. Right panel: controls, both sides equal by construction; the "
         f"difference must be explained by its error. Margins without error are drawn at the edge "
@@ -74,21 +76,14 @@ def caption(claims: list[dict[str, Any]]) -> str:
     )
 
 
-def ratio(case: dict[str, Any]) -> float | None:
-    """Return the margin of a case in units of its error."""
-    if case["verdict"] == "VACUOUS":
-        return None
-    return margins.in_errors(case["margin"], case["error"], case["control"])
+def drawable(ratio: float | None) -> float | None:
+    """Return a margin in units of its error with an infinite one at the edge of the figure."""
+    return None if ratio is None else math.copysign(min(abs(ratio), EXACT), ratio)
 
 
-def points(claim: dict[str, Any], control: bool) -> list[tuple[float, str]]:
-    """Return (margin in errors, verdict) of the cases of one kind."""
-    found = []
-    for case in claim["cases"]:
-        value = ratio(case)
-        if case["control"] == control and value is not None:
-            found.append((value, case["verdict"]))
-    return found
+def points(claim: dict[str, Any], field: str) -> list[tuple[float, str]]:
+    """Return (margin or difference in errors, verdict) of the cases that have it."""
+    return [(case[field], case["verdict"]) for case in claim["cases"] if case[field] is not None]
 
 
 def strip(ax: Axes, rows: list[list[tuple[float, str]]], clip: float) -> None:
@@ -115,13 +110,13 @@ def draw(record: dict[str, Any]) -> Figure:
     claims = record["claims"]
     figure = new_figure(FULL_WIDTH, 0.9 + 0.3 * len(claims))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 1))
-    main = [points(claim, control=False) for claim in claims]
-    finite = [abs(v) for row in main for v, _ in row if math.isfinite(v)]
+    main = [points(claim, "margin") for claim in claims]
+    finite = [abs(v) for row in main for v, _ in row if abs(v) < EXACT]
     reach = 10.0 ** (1 + math.ceil(math.log10(max([10.0, *finite]))))
     left.set_xscale("symlog", linthresh=1.0, linscale=0.6)
     left.axvspan(-1, 1, color=LIGHT, alpha=0.6, lw=0)
     strip(left, main, reach)
-    low = min([-10.0, *(v for row in main for v, _ in row if math.isfinite(v))])
+    low = min([-10.0, *(v for row in main for v, _ in row if v > -EXACT)])
     left.set_xlim(10 * low, 2 * reach)
     ticks = [-1.0, 1.0]
     decade = max(1, round(math.log10(reach) / 5))
@@ -129,12 +124,12 @@ def draw(record: dict[str, Any]) -> Figure:
     ticks += [-(10.0**k) for k in range(decade, int(math.log10(-10 * low)) + 1, decade)]
     left.set_xticks(sorted(ticks), [tick_text(t) for t in sorted(ticks)])
     left.minorticks_off()
-    if any(math.isinf(v) for row in main for v, _ in row):
+    if any(v == EXACT for row in main for v, _ in row):
         left.text(reach, len(claims) - 0.35, "exact", ha="center", va="bottom", fontsize=6.5)
     left.set_xlabel("margin / error")
     left.set_yticks(range(len(claims)), [row_label(claim) for claim in claims])
     right.axvspan(0, 1, color=LIGHT, alpha=0.6, lw=0)
-    strip(right, [points(claim, control=True) for claim in claims], 2.0)
+    strip(right, [points(claim, "difference") for claim in claims], 2.0)
     right.set_xlim(0, 2)
     right.set_xlabel("controls: |difference| / error")
     legend(left, claims)
