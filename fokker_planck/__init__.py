@@ -1,6 +1,7 @@
 """Densities: the guided reverse process and its Fokker-Planck equation."""
 
 from fokker_planck.estimate import Estimate
+from fokker_planck.methods.base import SolverError
 from fokker_planck.model import (
     ConstantStrength,
     GaussianMixture,
@@ -10,6 +11,9 @@ from fokker_planck.model import (
     reverse_process,
     unguided_moments,
 )
+from fokker_planck.solution import Solution
+from fokker_planck.solve import solve
+from fokker_planck.storage import load
 
 __all__ = [
     "ConstantStrength",
@@ -18,6 +22,10 @@ __all__ = [
     "OrnsteinUhlenbeck",
     "Process",
     "ReverseProcess",
+    "Solution",
+    "SolverError",
+    "load",
     "reverse_process",
+    "solve",
     "unguided_moments",
 ]

@@ -124,9 +124,7 @@ class Estimate:
         return (-self) + other
 
     def __mul__(self, factor: float) -> Estimate:
-        return Estimate(
-            self.value * factor, self.error * abs(factor), self.kind, self.confidence
-        )
+        return Estimate(self.value * factor, self.error * abs(factor), self.kind, self.confidence)
 
     __rmul__ = __mul__
 

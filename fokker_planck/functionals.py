@@ -72,7 +72,9 @@ def _surprise(s: Snapshot) -> Array:
 
 
 def _entropy(s: Snapshot) -> float:
-    return float(np.sum(np.where(s.mass == 0, 0.0, s.mass * np.where(s.mass == 0, 0.0, _surprise(s)))))
+    return float(
+        np.sum(np.where(s.mass == 0, 0.0, s.mass * np.where(s.mass == 0, 0.0, _surprise(s))))
+    )
 
 
 ENTROPY = Functional("entropy", _entropy, lambda s: _surprise(s) - _entropy(s))
@@ -80,7 +82,9 @@ ENTROPY = Functional("entropy", _entropy, lambda s: _surprise(s) - _entropy(s))
 
 def posterior_mass(process: Any) -> Functional:
     """Return E P_t(y|x), the confidence."""
-    return expectation("posterior_mass", lambda x, log_p, tau: np.exp(process.log_posterior(x, tau)))
+    return expectation(
+        "posterior_mass", lambda x, log_p, tau: np.exp(process.log_posterior(x, tau))
+    )
 
 
 def complement_mass(process: Any) -> Functional:

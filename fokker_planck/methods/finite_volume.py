@@ -47,12 +47,13 @@ def face_coefficients() -> tuple[Array, Array]:
     return average, gradient
 
 
-def bernoulli(z: Array) -> Array:
-    """Return B(z) = z / (e^z - 1) >= 0, for any size of z."""
-    z = np.asarray(z, dtype=float)
-    small = np.abs(z) < 1e-8
-    safe = np.where(small, 1.0, np.clip(z, -1e300, 700.0))
-    return np.where(small, 1 - 0.5 * z, safe / np.expm1(safe))
+def bernoulli(z: Array) -> tuple[Array, Array]:
+    """Return B(-z) and B(z), B(z) = z / (e^z - 1) >= 0, for any size of z."""
+    size = np.abs(z)
+    safe = np.minimum(np.where(size < 1e-8, 1.0, size), 700.0)
+    low = np.where(size < 1e-8, 1 - 0.5 * size, safe / np.expm1(safe))
+    high = low + size
+    return np.where(z > 0, high, low), np.where(z > 0, low, high)
 
 
 def face_rates(drift: Array, diffusivity: Array, h: float) -> tuple[Array, Array]:
@@ -67,8 +68,7 @@ def face_rates(drift: Array, diffusivity: Array, h: float) -> tuple[Array, Array
         Cell length.
     """
     average, gradient = face_coefficients()
-    ahead = bernoulli(-drift * h / diffusivity)
-    back = bernoulli(drift * h / diffusivity)
+    ahead, back = bernoulli(drift * (h / diffusivity))
     # b = (D/h)(B(-Pe) - B(Pe)) times the average, and (D/2)(B(-Pe) + B(Pe)) times the gradient
     weights = [
         ahead * (average[side] - 0.5 * gradient[side])

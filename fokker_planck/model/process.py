@@ -112,7 +112,22 @@ class ReverseProcess:
 
     def drift(self, x: ArrayLike, tau: ArrayLike) -> Array:
         """Return the drift b(x, tau), shape of ``x``."""
-        return self.drift_and_divergence(x, tau)[0]
+        points, shape = self._points(x)
+        t = self.forward_time(tau)
+        score = self.posterior.target_score(points, t)
+        gradient = self.posterior.posterior_gradient(points, t)
+        f, c, eta = self._coefficients(t)
+        drift = -f * points + c * (score + eta * gradient)
+        return np.reshape(drift, shape) if np.ndim(t) == 0 else drift
+
+    def _coefficients(self, t: Array) -> tuple[Array, Array, Array]:
+        """Return f, (1 + lambda^2) D and eta, with an axis to multiply vectors by if d > 1."""
+        f = np.asarray(self.schedule.drift_rate(t))
+        c = np.asarray((1 + self.noise_level**2) * self.schedule.diffusivity(t))
+        eta = np.asarray(self.guidance.strength(t))
+        if self.dimension > 1:
+            return f[..., None], c[..., None], eta[..., None]
+        return f, c, eta
 
     def divergence(self, x: ArrayLike, tau: ArrayLike) -> Array:
         """Return div b(x, tau), shape of the points without their last axis (I2)."""
@@ -131,13 +146,11 @@ class ReverseProcess:
         points, shape = self._points(x)
         t = self.forward_time(tau)
         score, score_div, gradient, curvature = self.posterior.scores(points, t)
-        eta = self.guidance.strength(t)
-        f = self.schedule.drift_rate(t)
-        c = (1 + self.noise_level**2) * self.schedule.diffusivity(t)
-        divergence = -f * self.dimension + c * (score_div + eta * curvature)
-        if self.dimension > 1:
-            f, c, eta = (np.asarray(item)[..., None] for item in (f, c, eta))
+        f, c, eta = self._coefficients(t)
         drift = -f * points + c * (score + eta * gradient)
+        if self.dimension > 1:
+            f, c, eta = f[..., 0], c[..., 0], eta[..., 0]
+        divergence = -f * self.dimension + c * (score_div + eta * curvature)
         return np.reshape(drift, shape) if np.ndim(t) == 0 else drift, divergence
 
     def score(self, x: ArrayLike, tau: ArrayLike, route: str = "classifier") -> Array:
@@ -420,7 +433,10 @@ class Process:
         lead = np.broadcast_shapes(times.shape, x.shape if self.dimension == 1 else x.shape[:-1])
         times = np.broadcast_to(times, lead)
         points = np.broadcast_to(x, lead if self.dimension == 1 else (*lead, self.dimension))
-        rows = [self._call(name, function, p, float(s.flat[0])) for p, s in zip(points, times)]
+        rows = [
+            self._call(name, function, p, float(s.flat[0]))
+            for p, s in zip(points, times, strict=True)
+        ]
         return np.array(rows)
 
     def drift(self, x: ArrayLike, tau: ArrayLike) -> Array:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from fokker_planck.model.mixture import GaussianMixture
 from fokker_planck.model.schedule import Schedule
@@ -62,8 +63,8 @@ class ScalarPosterior:
         mu = self.other_means.reshape(shape)
         if self.common:
             d = r * (self.mean - mu) / c
-            ratio = log_prior - d * (x - 0.5 * r * (self.mean + mu))
-            return ratio, d, np.zeros_like(d), c
+            offset = log_prior + 0.5 * r * (self.mean + mu) * d
+            return offset - d * x, d, np.zeros_like(d), c
         ck = r * r * self.other_variances.reshape(shape) + self.schedule.variance(t)
         zy, zk = (x - r * self.mean) / c, (x - r * mu) / ck
         d = zk - zy
@@ -75,6 +76,8 @@ class ScalarPosterior:
     @staticmethod
     def _shares(ratio: Array) -> tuple[Array, Array]:
         """Return the posteriors P_k of the other components and P_y, from L_k."""
+        if ratio.shape[0] == 1:
+            return expit(ratio), expit(-ratio[0])
         top = np.maximum(ratio.max(axis=0, initial=-np.inf), 0.0)
         weight = np.exp(ratio - top)
         own = np.exp(-top)
@@ -116,8 +119,11 @@ class ScalarPosterior:
     def posterior_gradient(self, x: Any, t: Any) -> Array:
         """Return d/dx log P_t(y|x) = sum_k P_k d_k."""
         ratio, d, _, _ = self._columns(x, t)
-        shares, _ = self._shares(ratio)
-        return np.asarray((shares * d).sum(axis=0))
+        if ratio.shape[0] == 1:
+            return np.asarray(expit(ratio[0]) * d[0])
+        top = np.maximum(ratio.max(axis=0, initial=-np.inf), 0.0)
+        weight = np.exp(ratio - top)
+        return np.asarray((weight * d).sum(axis=0) / (np.exp(-top) + weight.sum(axis=0)))
 
     def scores(self, x: Any, t: Any) -> tuple[Array, Array, Array, Array]:
         """Return s_y, its divergence, grad log P_y and its divergence, in one pass.

@@ -1,0 +1,97 @@
+"""The front door of the density side: ``solve(process) -> Solution``."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fokker_planck.methods import METHODS, method_named
+from fokker_planck.methods.base import Progress, SolverError, output_times
+from fokker_planck.model import Dynamics
+from fokker_planck.model.checks import one_of, real_number, shown
+from fokker_planck.solution import Solution
+
+Array = NDArray[np.float64]
+#: what "auto" tries, in order: the best method first, then the robust one
+PREFERENCE = {True: ("characteristics", "central"), False: ("spectral", "central", "finite-volume")}
+
+
+def solve(
+    process: Dynamics,
+    taus: ArrayLike | None = None,
+    method: str = "auto",
+    tol: float = 1e-8,
+    progress: Progress | None = None,
+) -> Solution:
+    r"""Solve the Fokker-Planck equation of a process in one dimension.
+
+    .. math:: \partial_\tau p = -\partial_x(b\,p) + \tfrac12 g(\tau)^2\,\partial_x^2 p,
+              \qquad p(\cdot, 0) = \text{initial law}.
+
+    Parameters
+    ----------
+    process : ReverseProcess or Process
+        What to solve; dimension one.
+    taus : array_like, shape (m,), optional
+        Output times in reverse time, increasing within [0, horizon]. Default: start and end.
+    method : {"auto", "characteristics", "spectral", "central", "finite-volume"}
+        Characteristics are for the ODE, the spectral method and finite volumes for noise.
+        "auto" takes the best, and falls back on the next if it fails.
+    tol : float
+        Requested error of entropy, mean and posterior mass. If it cannot be met, the solution
+        carries its honest, larger error, and ``message`` says so.
+    progress : callable, optional
+        Called as ``progress(done, total)``.
+
+    Returns
+    -------
+    Solution
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range or the method does not fit the process.
+    SolverError
+        If no method produced a solution.
+
+    Notes
+    -----
+    Methods and errors: docs/theory.md, N1 to N5. Everything is dimensionless.
+    """
+    if not isinstance(process, Dynamics):
+        raise ValueError(f"process must be a ReverseProcess or a Process, got {shown(process)}")
+    if process.dimension != 1:
+        raise ValueError(f"process must have dimension 1, got {process.dimension}")
+    times = output_times(taus, process.horizon)
+    one_of("method", method, ("auto", *METHODS))
+    tol = real_number("tol", tol, minimum=0.0, strict=True)
+    names = PREFERENCE[process.deterministic] if method == "auto" else (method,)
+    started = time.perf_counter()
+    failures = []
+    for name in names:
+        try:
+            with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+                reading, cost = method_named(name)(process, times, tol, progress)
+        except SolverError as error:
+            failures.append(str(error))
+            continue
+        cost = {**cost, "seconds": time.perf_counter() - started}
+        solution = Solution(process, times, name, reading, cost)
+        message = "; ".join([*failures, *_unmet(solution, tol)])
+        return Solution(process, times, name, reading, cost, message)
+    raise SolverError("; ".join(failures))
+
+
+def _unmet(solution: Solution, tol: float) -> list[str]:
+    """Return what to say if a claimed error exceeds the tolerance."""
+    watched: dict[str, Any] = {"entropy": solution.entropy, "mean": solution.mean}
+    if hasattr(solution.process, "log_posterior"):
+        watched["posterior_mass"] = solution.posterior_mass
+    worst = {name: float(np.max(estimate.error)) for name, estimate in watched.items()}
+    name = max(worst, key=lambda key: worst[key])
+    if worst[name] <= tol:
+        return []
+    return [f"tol {tol:g} was not met: {solution.method} claims {worst[name]:.1e} for the {name}"]

@@ -1,0 +1,168 @@
+"""Solutions on disk: one compressed NumPy archive, no pickle, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fokker_planck.model import (
+    ConstantStrength,
+    GaussianMixture,
+    ReverseProcess,
+    schedule_named,
+)
+from fokker_planck.runs import (
+    READINGS,
+    CharacteristicReading,
+    GridReading,
+    Reading,
+    Run,
+    TableReading,
+)
+from fokker_planck.solution import Solution
+
+FORMAT = 1
+RUN_FIELDS = ("taus", "points", "mass", "log_density")
+
+
+def _put_run(arrays: dict[str, Any], name: str, run: Run) -> None:
+    for field in RUN_FIELDS:
+        arrays[f"{name}/{field}"] = getattr(run, field)
+
+
+def _get_run(arrays: Any, name: str) -> Run:
+    return Run(*(arrays[f"{name}/{field}"] for field in RUN_FIELDS))
+
+
+def _pack(reading: Reading) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a reading as arrays and a header."""
+    arrays: dict[str, Any] = {}
+    header: dict[str, Any] = {"kind": reading.kind}
+    if isinstance(reading, GridReading):
+        _put_run(arrays, "best", reading.best)
+        arrays["tail"] = reading.tail
+        header["companions"] = list(reading.companions)
+        for name, companion in reading.companions.items():
+            arrays[f"companion/{name}"] = companion
+    elif isinstance(reading, CharacteristicReading):
+        _put_run(arrays, "best", reading.best)
+        _put_run(arrays, "coarse_time", reading.coarse_time)
+        arrays["start_distribution"] = reading.start_distribution
+        arrays["drift_error"] = reading.drift_error
+        header["lost"] = reading.lost
+    elif isinstance(reading, TableReading):
+        arrays["tail"] = reading.tail
+        header["shape"] = [len(row) for row in reading.runs]
+        header["ratios"] = reading.ratios
+        for s, row in enumerate(reading.runs):
+            for q, run in enumerate(row):
+                _put_run(arrays, f"run/{s}/{q}", run)
+    else:
+        raise TypeError(f"cannot save a reading of type {type(reading).__name__}")
+    return arrays, header
+
+
+def _unpack(arrays: Any, header: dict[str, Any]) -> Reading:
+    kind = header["kind"]
+    if kind not in READINGS:
+        raise ValueError(f"path: unknown reading {kind!r}")
+    if kind == GridReading.kind:
+        companions = {name: arrays[f"companion/{name}"] for name in header["companions"]}
+        return GridReading(_get_run(arrays, "best"), companions, arrays["tail"])
+    if kind == CharacteristicReading.kind:
+        return CharacteristicReading(
+            _get_run(arrays, "best"),
+            _get_run(arrays, "coarse_time"),
+            arrays["start_distribution"],
+            header["lost"],
+            arrays["drift_error"],
+        )
+    runs = [
+        [_get_run(arrays, f"run/{s}/{q}") for q in range(n)] for s, n in enumerate(header["shape"])
+    ]
+    return TableReading(runs, arrays["tail"], header["ratios"])
+
+
+def process_from_spec(spec: dict[str, Any]) -> ReverseProcess:
+    """Rebuild a reverse process from :meth:`ReverseProcess.spec`."""
+    return ReverseProcess(
+        GaussianMixture(**spec["mixture"]),
+        spec["target"],
+        ConstantStrength(spec["guidance"]["strength"]),
+        spec["noise_level"],
+        spec["horizon"],
+        schedule_named(spec["schedule"]["name"]),
+        GaussianMixture(**spec["initial"]),
+    )
+
+
+def save(solution: Solution, path: str | os.PathLike[str]) -> None:
+    """Write a solution to ``path``: to a temporary name beside it, then renamed.
+
+    Raises
+    ------
+    ValueError
+        If the folder cannot be written to.
+    """
+    target = Path(path)
+    arrays, header = _pack(solution.reading)
+    header |= {
+        "format": FORMAT,
+        "method": solution.method,
+        "cost": solution.cost,
+        "message": solution.message,
+        "process": solution.process.spec()
+        if isinstance(solution.process, ReverseProcess)
+        else None,
+    }
+    arrays["taus"] = solution.taus
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+    try:
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise ValueError(f"path: cannot write {target}: {error.strerror}") from None
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            np.savez_compressed(stream, **arrays)
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load(path: str | os.PathLike[str]) -> Solution:
+    """Read a solution written by :meth:`Solution.save`.
+
+    The process comes back where it was built by ``reverse_process``; a user's own functions
+    cannot be stored, and ``process`` is None then.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, torn or of another kind.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        header = json.loads(arrays["header"].tobytes().decode())
+        if header["format"] != FORMAT:
+            raise ValueError(f"format {header['format']}")
+        spec = header["process"]
+        return Solution(
+            process_from_spec(spec) if spec is not None else None,
+            arrays["taus"],
+            header["method"],
+            _unpack(arrays, header),
+            header["cost"],
+            header["message"],
+        )
+    except Exception as error:
+        raise ValueError(f"path: cannot read a solution from {path}: {error}") from None
+
+
+__all__ = ["load", "process_from_spec", "save"]
