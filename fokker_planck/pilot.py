@@ -84,7 +84,7 @@ def run_pilot(
     beta = velocity(taus[1:], faces[1:-1])
     delta = diffusivity(taus[1:])[:, None]
     rate = delta / h**2
-    back, ahead = bernoulli(beta * h / delta)
+    ahead, back = bernoulli(beta * h / delta)
     factors = factor(rate * ahead, rate * back, np.diff(taus))
     masses = np.empty((taus.size, N_CELLS))
     centres = 0.5 * (faces[1:] + faces[:-1])

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from fokker_planck.methods.runge_kutta import (
     MAX_STEPS,
     N_STAGES,
     embedded_error,
+    halved,
     next_factor,
     tableau,
 )
@@ -274,6 +276,22 @@ def fixed_pass(
     return outputs
 
 
+def companion_pass(
+    problem: Problem, log_weight: Any, fine: Pass, n: int, taus: Array,
+    report: Callable[[float], None], longer: bool = True,
+) -> list[tuple[Array, int]] | None:  # fmt: skip
+    """Run with fewer modes (and longer steps); None if that is unstable."""
+    if longer:
+        mesh, modes = coarsened(fine.mesh, fine.modes, taus)
+    else:
+        mesh, modes = np.array(fine.mesh), [_good_size(COARSER * k) for k in fine.modes]
+    n_coarse = modes[0] if modes else _good_size(COARSER * n)
+    start = _initial(problem, n_coarse, log_weight)
+    outputs = fixed_pass(problem, start, n_coarse, taus, mesh, modes, report)
+    tame = all(np.abs(u).max() <= 2 * np.abs(u[0]) for u, _ in outputs)
+    return outputs if tame else None
+
+
 def pose(process: Dynamics, potential: Potential | None = None) -> Problem:
     """Choose frame and box: outer ends from the tail bound, inner ones from a pilot inside.
 
@@ -361,19 +379,24 @@ def solve_spectral(
         fine = adaptive_pass(
             problem, start, n, taus, local_tol, mode_tol, lambda tau: report(tau, 0.0, 0.6)
         )
-        mesh, modes = coarsened(fine.mesh, fine.modes, taus)
-        n_coarse = modes[0] if modes else _good_size(COARSER * n)
-        coarse = fixed_pass(
-            problem, _initial(problem, n_coarse, log_weight), n_coarse, taus, mesh, modes,
-            lambda tau: report(tau, 0.6, 0.4),
-        )  # fmt: skip
+        coarse = companion_pass(
+            problem, log_weight, fine, n, taus, lambda tau: report(tau, 0.6, 0.4)
+        )
+        if coarse is None:
+            # longer steps are unstable: halve the steps of the fine run, coarsen modes alone
+            coarse = companion_pass(problem, log_weight, fine, n, taus, late, longer=False)
+            halves = [k for k in fine.modes for _ in (0, 1)]
+            outputs = fixed_pass(
+                problem, start, n, taus, halved(np.array(fine.mesh)), halves, report
+            )
+            fine = replace(fine, outputs=outputs)
+        if coarse is None or not all(np.all(np.isfinite(u)) for u, _ in fine.outputs):
+            raise SolverError("spectral: unstable even at the steps that the error allows")
         reading = _read_off(problem, taus, fine, coarse)
         budgets = [reading.read(functional)[1] for functional in watched(process)]
         worst = max(float(budget["resolution"].max()) for budget in budgets)
         if worst <= 0.6 * tol:
             break
-        if not np.isfinite(worst):
-            raise SolverError("spectral: the coarse companion run blew up")
         cut = max(min(0.1, 0.1 * tol / worst), 1e-3)
         local_tol, mode_tol = max(local_tol * cut, 1e-15), max(mode_tol * cut, 1e-15)
         if max([n, *fine.modes]) >= MAX_MODES:
