@@ -6,7 +6,7 @@ Three ways of reading, one per kind of method; each gives a value and an error b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -232,10 +232,13 @@ class TableReading:
     runs : list of list of Run
     tail : ndarray, shape (m,)
         Probability that may lie outside the box at or before each time.
+    ratios : dict of str to float
+        Observed ratios of the last differences of the entropy, in time (2) and space (4).
     """
 
     runs: list[list[Run]]
     tail: Array
+    ratios: dict[str, float] = field(default_factory=dict)
     kind: ClassVar[str] = "table"
 
     @property

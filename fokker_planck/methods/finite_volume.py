@@ -304,7 +304,10 @@ def solve_finite_volume(
     diffusivities(process, np.linspace(0.0, process.horizon, 65))
     bound = tail_bound(process)
     lower, upper = bound.static_box(LEVEL)
-    tail = bound.outside_at(np.array(lower), np.array(upper), taus)
+    # side by side: the two ends may owe their places to different bounds
+    ends = np.array([lower, upper])
+    tail = bound.outside_at(ends[0], np.array(np.inf), taus)
+    tail = np.minimum(tail + bound.outside_at(np.array(-np.inf), ends[1], taus), 1.0)
     scheme = FiniteVolumes(process, lower, upper)
     grading = scheme.best_map()
     functionals = [ENTROPY]

@@ -379,16 +379,14 @@ def solve_spectral(
         fine = adaptive_pass(
             problem, start, n, taus, local_tol, mode_tol, lambda tau: report(tau, 0.0, 0.6)
         )
-        coarse = companion_pass(
-            problem, log_weight, fine, n, taus, lambda tau: report(tau, 0.6, 0.4)
-        )
+        late = partial(report, base=0.6, share=0.4)
+        coarse = companion_pass(problem, log_weight, fine, n, taus, late)
         if coarse is None:
             # longer steps are unstable: halve the steps of the fine run, coarsen modes alone
             coarse = companion_pass(problem, log_weight, fine, n, taus, late, longer=False)
             halves = [k for k in fine.modes for _ in (0, 1)]
-            outputs = fixed_pass(
-                problem, start, n, taus, halved(np.array(fine.mesh)), halves, report
-            )
+            mesh = halved(np.array(fine.mesh))
+            outputs = fixed_pass(problem, start, n, taus, mesh, halves, late)
             fine = replace(fine, outputs=outputs)
         if coarse is None or not all(np.all(np.isfinite(u)) for u, _ in fine.outputs):
             raise SolverError("spectral: unstable even at the steps that the error allows")
