@@ -1,5 +1,6 @@
 """Densities: the guided reverse process and its Fokker-Planck equation."""
 
+from fokker_planck.density import Density
 from fokker_planck.estimate import Estimate
 from fokker_planck.methods.base import SolverError
 from fokker_planck.model import (
@@ -9,6 +10,7 @@ from fokker_planck.model import (
     Process,
     ReverseProcess,
     reverse_process,
+    schedule_named,
     unguided_moments,
 )
 from fokker_planck.solution import Solution
@@ -17,6 +19,7 @@ from fokker_planck.storage import load
 
 __all__ = [
     "ConstantStrength",
+    "Density",
     "Estimate",
     "GaussianMixture",
     "OrnsteinUhlenbeck",
@@ -26,6 +29,7 @@ __all__ = [
     "SolverError",
     "load",
     "reverse_process",
+    "schedule_named",
     "solve",
     "unguided_moments",
 ]

@@ -48,7 +48,7 @@ class Density:
 
     def integral(self, weight: ArrayLike = 1.0) -> float:
         """Return the integral of density times ``weight`` (values at the points)."""
-        return float(np.sum(self.mass * weight))
+        return float(np.sum(self.mass * np.asarray(weight, dtype=float)))
 
     @cached_property
     def reliable(self) -> slice:

@@ -130,13 +130,15 @@ def graded_integral(f: Any, horizon: float, tol: float = 1e-13) -> tuple[Array, 
         Allowed change, relative to the integral, when the degree is doubled.
     """
     previous: Array | None = None
-    series = np.zeros(1)
+    series: Array = np.zeros(1)
     for degree in (32, 64, 128, 256):
         u = chebyshev.chebpts1(degree)
         tau = _time(u, horizon)
         values = f(tau) / _rate(tau, horizon)
-        series = chebyshev.chebint(chebyshev.chebfit(u, values, degree - 1), lbnd=-1)
-        probe = chebyshev.chebval(np.linspace(-1, 1, 97), series)
+        series = np.asarray(
+            chebyshev.chebint(chebyshev.chebfit(u, values, degree - 1), lbnd=-1), dtype=float
+        )
+        probe = _series(np.linspace(-1, 1, 97), series)
         if previous is not None and np.abs(probe - previous).max() <= tol * (1 + probe.max()):
             return series, True
         previous = probe

@@ -23,7 +23,7 @@ from scipy import sparse
 from scipy.linalg.lapack import dgttrs
 from scipy.special import ndtr
 
-from fokker_planck.functionals import ENTROPY, Functional, posterior_mass
+from fokker_planck.functionals import ENTROPY, posterior_mass
 from fokker_planck.methods.base import Progress, SolverError
 from fokker_planck.model import Dynamics, GaussianMixture
 from fokker_planck.runs import Run, TableReading
@@ -34,6 +34,7 @@ CHUNK = 200_000  # rates held at once
 LEVEL = 1e-17  # probability that may lie outside the box
 FIRST_CELLS, SPACE_LEVELS, MAX_SPACE = 64, 4, 2  # the finest run has 512 to 2048 cells
 FIRST_STEPS, TIME_LEVELS, MAX_TIME = 16, 5, 4  # ... and 256 to 4096 steps
+MAX_WORK = 5_000_000  # cells times steps of the finest run
 GRADINGS = (-2.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 
 
@@ -148,7 +149,8 @@ def factor(right: Array, left: Array, dt: Array) -> tuple[Array, Array, Array]:
         rest = 1 + back[i] * (rest / pivots[i])
     pivots[-1] = rest
     lower = -ahead / pivots[:-1]
-    return tuple(np.ascontiguousarray(a.T) for a in (lower, pivots, -back))  # type: ignore[return-value]
+    by_step = [np.ascontiguousarray(part.T) for part in (lower, pivots, -back)]
+    return by_step[0], by_step[1], by_step[2]
 
 
 def step(p: Array, lower: Array, pivots: Array, upper: Array) -> Array:
@@ -269,8 +271,14 @@ class FiniteVolumes:
         return TimeMap(self.process.horizon, min(GRADINGS, key=error))
 
 
-def _claim(reading: TableReading, functionals: list[Functional], part: str) -> float:
-    return max(float(np.max(reading.read(f)[1][part])) for f in functionals)
+def _ratios(reading: TableReading) -> dict[str, float]:
+    """Return the ratios of the last entropy differences at the last output time."""
+    table = np.array([[run.values(ENTROPY)[-1] for run in row] for row in reading.runs])
+    time, space = np.abs(np.diff(table[-1])), np.abs(np.diff(table[:, -1]))
+    return {
+        name: float(gaps[-2] / gaps[-1]) if gaps[-1] > 0 else float("inf")
+        for name, gaps in (("time", time), ("space", space))
+    }
 
 
 def solve_finite_volume(
@@ -331,12 +339,15 @@ def solve_finite_volume(
         reading = TableReading(runs, tail)
         if progress is not None:
             progress(space + time + 1, MAX_SPACE + MAX_TIME + 1)
-        late, wide = (_claim(reading, functionals, part) for part in ("time", "space"))
-        more_time = late > 0.5 * tol and time < MAX_TIME
-        more_space = wide > 0.5 * tol and space < MAX_SPACE
+        budgets = [reading.read(f)[1] for f in functionals]
+        late, wide = (max(b[part].max() for b in budgets) for part in ("time", "space"))
+        work = rows[-1] * FIRST_STEPS * 2 ** (time + TIME_LEVELS - 1)
+        more_time = late > 0.5 * tol and time < MAX_TIME and 2 * work <= MAX_WORK
+        work *= 2 if more_time else 1
+        more_space = wide > 0.5 * tol and space < MAX_SPACE and 2 * work <= MAX_WORK
         if not (more_time or more_space):
             break
         space, time = space + more_space, time + more_time
     finest = grading.mesh(taus, FIRST_STEPS, time + TIME_LEVELS - 1)[0].size - 1
     cost |= {"cells": rows[-1], "finest_steps": finest, "grading": grading.gamma}
-    return reading, cost
+    return TableReading(runs, tail, _ratios(reading)), cost

@@ -83,11 +83,11 @@ class Problem:
 
     def nodes(self, n: int) -> Array:
         """Return n equally spaced y, the left end included."""
-        return self.lower + self.length / n * np.arange(n)
+        return self.lower + self.length / n * np.arange(n, dtype=float)
 
     def wavenumbers(self, n: int) -> Array:
         """Return the nonnegative wavenumbers of n nodes, the Nyquist mode set to zero."""
-        k = 2 * np.pi / self.length * np.arange(n // 2 + 1)
+        k = 2 * np.pi / self.length * np.arange(n // 2 + 1, dtype=float)
         if n % 2 == 0:
             k[-1] = 0.0
         return k
@@ -99,6 +99,11 @@ class Problem:
         b = self.process.drift(x, taus[:, None])
         beta = (b - dm) / s - stretch * y
         return beta, None if self.potential is None else self.potential(x, taus[:, None])
+
+    def diffusivity(self, taus: Any) -> Array:
+        """Return delta = D/s^2."""
+        scale = self.frame.at(taus)[1]
+        return np.asarray(0.5 * np.asarray(self.process.noise(taus)) ** 2 / scale**2)
 
     def diffusion(self, taus: Array) -> Array:
         """Return the integral of delta from 0 to each time."""
@@ -152,13 +157,8 @@ class Stepper:
 
     def longest_step(self, tau: float) -> float:
         """Return the longest step whose diffusion does not amplify rounding."""
-        rest = self.problem.process.horizon - tau
-        allowed = MAX_EXPONENT / float(-self.decay[-1])
-        h = rest
-        start = float(self.problem.diffusion(np.array([tau]))[0])
-        while h > 1e-12 and float(self.problem.diffusion(np.array([tau + h]))[0]) - start > allowed:
-            h *= 0.7
-        return h
+        rate = float(self.problem.diffusivity(tau))
+        return MAX_EXPONENT / float(-self.decay[-1]) / max(rate, 1e-300)
 
 
 def resized(u: Array, n_from: int, n_to: int) -> Array:
