@@ -73,7 +73,8 @@ class CentralGrid:
 
     @cached_property
     def _stencils(self) -> tuple[Array, Array]:
-        return stencil(1) / self.cell, stencil(2) / self.cell**2
+        first, second = (stencil(d) / self.cell**d for d in (1, 2))
+        return np.asarray(first), np.asarray(second)
 
     @cached_property
     def _coefficients(self) -> dict[float, tuple[Array, float]]:

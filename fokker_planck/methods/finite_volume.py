@@ -196,7 +196,7 @@ class TimeMap:
         left = 1 - np.asarray(tau) / self.horizon
         return 1 - np.log1p(left * np.expm1(self.gamma)) / self.gamma
 
-    def mesh(self, taus: Array, steps: int, level: int) -> tuple[Array, Array]:
+    def mesh(self, taus: Array, steps: int, level: int) -> tuple[Array, NDArray[np.int_]]:
         """Return a mesh through the output times, and their indices in it.
 
         About ``steps`` steps over the horizon, each halved ``level`` times.
@@ -204,7 +204,7 @@ class TimeMap:
         stops = self.s(np.concatenate([[0.0], taus]))
         pieces, index = [np.zeros(1)], [0]
         for a, b, tau in zip(stops[:-1], stops[1:], taus, strict=True):
-            n = 2**level * int(np.ceil(steps * (b - a) - 1e-9)) if tau > 0 else 0
+            n = 2**level * max(1, int(np.ceil(steps * (b - a) - 1e-9))) if tau > 0 else 0
             piece = self.tau(a + (b - a) * np.arange(1, n + 1) / max(n, 1))
             piece[-1:] = tau
             pieces.append(piece)
@@ -224,7 +224,7 @@ class FiniteVolumes:
         """Return the faces of equal cells, shape (cells + 1,)."""
         return np.linspace(self.lower, self.upper, cells + 1)
 
-    def march(self, cells: int, mesh: Array, index: Array) -> Array:
+    def march(self, cells: int, mesh: Array, index: NDArray[np.int_]) -> Array:
         """Return cell averages at the mesh points ``index``, shape (m, cells)."""
         faces = self.faces(cells)
         h = (self.upper - self.lower) / cells
@@ -245,7 +245,7 @@ class FiniteVolumes:
                     rows.append(p)
         return np.array(rows)
 
-    def run(self, cells: int, taus: Array, mesh: Array, index: Array) -> Run:
+    def run(self, cells: int, taus: Array, mesh: Array, index: NDArray[np.int_]) -> Run:
         """Return a run at the output times."""
         values = self.march(cells, mesh, index)
         if not np.all(np.isfinite(values)):
