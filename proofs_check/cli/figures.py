@@ -36,7 +36,7 @@ def figures(
     What is drawn is first computed and stored, as JSON with errors, in DIR/figures/data.
     """
     from proofs_check.figures import TITLES
-    from proofs_check.figures.catalogue import has_record
+    from proofs_check.figures.catalogue import VERDICTS, has_record
 
     if show_list:
         width = max(map(len, TITLES))
@@ -57,6 +57,8 @@ def figures(
     missing = [name for name in names if stored and not has_record(name, folder)]
     if missing:
         raise BadInputError(f"figure {missing[0]!r} has no stored record in {out!r}")
+    if VERDICTS in names and not stored and not (folder / "index.json").is_file():
+        raise BadInputError(f"figure {VERDICTS!r} needs the records of verify in {out!r}")
     make_figures(names or None, folder, seed, "full" if full else "quick", stored, quiet=quiet)
     return 0
 

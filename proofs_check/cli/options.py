@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -35,8 +36,11 @@ MODEL_FIELDS = (
 )
 
 
+_BARE_POINT = re.compile(r"(?<![\d.])\.(?=\d)")
+
+
 class JsonValue(click.ParamType):
-    """A value written as JSON, such as ``[0.5, 0.5]``."""
+    """A value written as JSON, such as ``[0.5, 0.5]``; a number may also begin with its point."""
 
     name = "json"
 
@@ -45,7 +49,7 @@ class JsonValue(click.ParamType):
         if not isinstance(value, str):
             return value
         try:
-            return json.loads(value)
+            return json.loads(_BARE_POINT.sub("0.", value))
         except (ValueError, RecursionError):
             field = param.name if param is not None else "value"
             text = one_line(value)
@@ -100,7 +104,8 @@ def build_process(values: dict[str, Any]) -> ReverseProcess:
         if values[field] is None:
             given = next(name for name in MODEL_FIELDS if values[name] is not None)
             raise BadInputError(f"{field} must be given along with {given}, got nothing")
-    from fokker_planck import GaussianMixture, reverse_process, schedule_named
+    from fokker_planck import GaussianMixture, reverse_process
+    from fokker_planck.model import schedule_named
     from fokker_planck.model.checks import one_of
 
     with bad_input():

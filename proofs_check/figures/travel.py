@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fokker_planck import ReverseProcess, Solution
 
 STRENGTHS = (0.0, 1.0, 3.0, 10.0)
-N_FRAMES, N_POINTS = 11, 241
+N_FRAMES, N_POINTS = 11, 161
 
 
 def frame_times(horizon: float) -> list[float]:

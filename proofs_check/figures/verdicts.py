@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from proofs_check import margins
+from proofs_check.figures.model import number
 from proofs_check.figures.style import (
     FULL_WIDTH,
     GREEN,
+    GREY,
     LIGHT,
     ODE,
     SDE,
@@ -126,6 +128,8 @@ def draw(record: dict[str, Any]) -> Figure:
     left.minorticks_off()
     if any(v == EXACT for row in main for v, _ in row):
         left.text(reach, len(claims) - 0.35, "exact", ha="center", va="bottom", fontsize=6.5)
+    for x, text, side in ((-1.6, "fails", "right"), (1.6, "holds", "left")):
+        left.text(x, -0.5, text, ha=side, va="center", color=GREY, fontsize=6.5)
     left.set_xlabel("margin / error")
     left.set_yticks(range(len(claims)), [row_label(claim) for claim in claims])
     right.axvspan(0, 1, color=LIGHT, alpha=0.6, lw=0)
@@ -139,7 +143,7 @@ def draw(record: dict[str, Any]) -> Figure:
 def tick_text(value: float) -> str:
     """Return a power of ten as text."""
     if abs(value) == 1:
-        return f"{value:g}"
+        return number(value)
     sign = "-" if value < 0 else ""
     return rf"${sign}10^{{{round(math.log10(abs(value)))}}}$"
 

@@ -1,0 +1,134 @@
+"""Small records by hand, in the form that figures are stored in: Gaussians, no solver."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def estimate(value: float, error: float = 1e-9) -> dict[str, Any]:
+    return {"value": value, "error": error, "kind": "refinement"}
+
+
+def gaussian(x, mean: float, deviation: float = 1.0):
+    return np.exp(-0.5 * ((x - mean) / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi))
+
+
+def travel() -> dict[str, Any]:
+    taus, x = np.linspace(0, 5, 6), np.linspace(-4, 5, 61)
+    panels = [
+        {
+            "noise_level": noise_level,
+            "strength": strength,
+            "method": "by hand",
+            "taus": taus.tolist(),
+            "x": x.tolist(),
+            "pdf": [gaussian(x, strength * t / 10).tolist() for t in taus],
+            "signal": np.exp(taus - 5).tolist(),
+            "means": [-1.0, 1.0],
+            "target": 1,
+            "entropy": estimate(1.4189),
+            "posterior_mass": estimate(0.75),
+            "mass": estimate(1.0),
+        }
+        for noise_level in (0.0, 1.0)
+        for strength in (0.0, 4.0)
+    ]
+    return {"panels": panels, "caption": "by hand"}
+
+
+def strength() -> dict[str, Any]:
+    grid = np.linspace(0, 16, 9)
+    names = ("posterior_mass", "complement_mass", "entropy")
+    curves = []
+    for noise_level in (0.0, 1.0):
+        lost = 0.25 * np.exp(-grid / (4 + 4 * noise_level))
+        values = dict(zip(names, (1 - lost, lost, 0.6 + lost), strict=True))
+        points = [
+            {"strength": s, **{name: estimate(values[name][k], 0.02) for name in names}}
+            for k, s in enumerate(grid.tolist())
+        ]
+        curve = {name: [estimate(v) for v in values[name].tolist()] for name in names}
+        curves.append(
+            {"noise_level": noise_level, "strength": grid.tolist(), **curve, "points": points}
+        )
+    settings = {"n_paths": 1000, "n_steps": 10, "rule": "euler"}
+    return {"curves": curves, "sampling": settings, "caption": "by hand"}
+
+
+def histogram() -> dict[str, Any]:
+    edges, x = np.linspace(-2, 2, 21), np.linspace(-3, 3, 61)
+    p = np.diff([0.5 * (1 + math.erf(e / math.sqrt(2))) for e in edges])
+    panels = [
+        {
+            "noise_level": noise_level,
+            "strength": 3.0,
+            "edges": edges.tolist(),
+            "counts": np.random.default_rng(0).binomial(10_000, p).tolist(),
+            "probability": p.tolist(),
+            "probability_error": 1e-9,
+            "x": x.tolist(),
+            "pdf": gaussian(x, 0.0).tolist(),
+            "entropy": estimate(1.4189),
+        }
+        for noise_level in (0.0, 1.0)
+    ]
+    settings = {"n_paths": 10_000, "n_steps": 10, "rule": "euler"}
+    return {"panels": panels, "sampling": settings, "caption": "by hand"}
+
+
+def fan() -> dict[str, Any]:
+    rng = np.random.default_rng(1)
+    taus = np.linspace(0, 5, 11)
+    paths = rng.standard_normal((10, 1)) + np.cumsum(0.2 * rng.standard_normal((10, 11)), axis=1)
+    gain = np.outer(np.linspace(-0.5, 3, 10), (taus / 5) ** 3)
+    panels = [
+        {
+            "noise_level": 1.0,
+            "strength": 1.0,
+            "model": "by hand",
+            "means": [-2.0, 0.0, 2.0],
+            "target": 1,
+            "taus": taus.tolist(),
+            "guided": (paths + 0.1 * gain).tolist(),
+            "unguided": paths.tolist(),
+            "gain": (gain + shift * (taus / 5) ** 3).tolist(),
+            "quantiles": [gain[0].tolist(), gain[-1].tolist()],
+            "n_losing": losing,
+            "share_losing": estimate(losing / 10, 0.1),
+        }
+        for shift, losing in ((0.0, 2), (1.0, 0))
+    ]
+    settings = {"n_paths": 10, "n_steps": 10, "rule": "euler"}
+    return {"panels": panels, "sampling": settings, "caption": "by hand"}
+
+
+def verdicts() -> dict[str, Any]:
+    def case(verdict: str, margin: float | None, difference: float | None = None):
+        return {"id": "c", "verdict": verdict, "margin": margin, "difference": difference}
+
+    claims = [
+        ("A", "SUPPORTED", [case("SUPPORTED", 3e4), case("SUPPORTED", 1e16)]),
+        ("B", "REFUTED", [case("REFUTED", -40.0), case("VACUOUS", None)]),
+        ("C", "INCONCLUSIVE", [case("INCONCLUSIVE", 0.3), case("SUPPORTED", None, 0.2)]),
+        ("D", "ERROR", [case("ERROR", None), case("PROVED", 7.0, 0.0)]),
+        ("E", "VACUOUS", [case("VACUOUS", None)]),
+    ]
+    return {
+        "claims": [
+            {"id": i, "verdict": v, "expected": "SUPPORTED", "as_expected": False, "cases": c}
+            for i, v, c in claims
+        ],
+        "caption": "by hand",
+    }
+
+
+BY_HAND = {
+    "travel": travel,
+    "strength": strength,
+    "histogram": histogram,
+    "fan": fan,
+    "verdicts": verdicts,
+}
