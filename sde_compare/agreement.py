@@ -161,7 +161,7 @@ def agreement(
             f"got {pair.fine.tau[-1]:g}"
         )
     fine, coarse = pair.fine.points[:, 0], pair.coarse.points[:, 0]
-    process, density = solution.process, solution.density(-1)
+    process = solution.process
     level = alpha / (3 if isinstance(process, ReverseProcess) else 2)
     checks = []
     if isinstance(process, ReverseProcess):
@@ -170,8 +170,8 @@ def agreement(
         )
         mass: Estimate = solution.posterior_mass[-1]
         checks.append(mean_check("posterior_mass", mass, p_fine, p_coarse, 0.0, 1.0, level))
-    surprisal = Surprisal(density)
-    expected = surprisal.expectation(solution)
+    surprisal = Surprisal(solution)
+    expected = surprisal.expectation()
     checks.append(
         mean_check(
             *("entropy", expected, surprisal(fine), surprisal(coarse)),

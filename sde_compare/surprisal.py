@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fokker_planck import Estimate
 
 if TYPE_CHECKING:
-    from fokker_planck import Density, Solution
+    from fokker_planck import Solution
 
 Array = NDArray[np.float64]
 TAIL = 1e-5  # probability left beyond the truncation
@@ -26,8 +26,8 @@ class Surprisal:
 
     Parameters
     ----------
-    density : Density
-        In dimension one.
+    solution : Solution
+        In dimension one; the density at its last output time is taken.
 
     Attributes
     ----------
@@ -35,8 +35,9 @@ class Surprisal:
         m and M.
     """
 
-    def __init__(self, density: Density) -> None:
-        self.density = density
+    def __init__(self, solution: Solution) -> None:
+        self.solution = solution
+        self.density = density = solution.density(-1)
         where = density.reliable
         level, mass = -density.log_values[where], density.mass[where]
         order = np.argsort(level)[::-1]
@@ -48,6 +49,6 @@ class Surprisal:
         """Return g at points (n,)."""
         return np.clip(-self.density.log_pdf(x), self.lower, self.upper)
 
-    def expectation(self, solution: Solution) -> Estimate:
-        """Return E g under the last output time of a solution, with the solver's error."""
-        return solution.expectation(lambda x, tau: self(x), name="surprisal")[-1]
+    def expectation(self) -> Estimate:
+        """Return E g under the density, with the solver's error."""
+        return self.solution.expectation(lambda x, tau: self(x), name="surprisal")[-1]

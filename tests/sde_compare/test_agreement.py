@@ -1,6 +1,7 @@
 """Agreement: right samplers pass at the stated false-alarm rate, planted faults are caught."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from scipy import stats
 
 import fokker_planck as fp
 import sde_compare as sc
+from sde_compare import engine
 from sde_compare.checks import mean_check
 
 MIXTURE = fp.GaussianMixture([0.5, 0.5], [-1.0, 1.0])
@@ -100,10 +102,10 @@ def test_families_are_decided_together(closed_form):
 
 def test_surprisal_is_bounded_and_close_to_the_entropy(closed_form):
     solution = closed_form(unguided())
-    surprisal = sc.Surprisal(solution.density(-1))
+    surprisal = sc.Surprisal(solution)
     far = surprisal(np.array([-50.0, 0.0, 1.0, 60.0]))
     assert far.min() >= surprisal.lower and far.max() == surprisal.upper
-    expected = surprisal.expectation(solution)
+    expected = surprisal.expectation()
     assert 0 < solution.entropy[0].value - expected.value < 1e-4
     run = sc.sample(solution.process, 20_000, 400)
     cross = run.cross_entropy(solution, 1 - 1e-9)
@@ -158,3 +160,56 @@ def test_a_shift_of_the_target_is_caught(closed_form):
     shifted = fp.reverse_process(fp.GaussianMixture([0.5, 0.5], [-1.0, 1.05]), 1)
     result = sc.agreement(solution, shifted)
     assert "distribution" in {check.name for check in result.rejected}, str(result)
+
+
+# --- guided processes against the density solver -------------------------------------------------
+
+
+@pytest.fixture(scope="module", params=["sde", "ode"])
+def guided(request):
+    process = fp.reverse_process(MIXTURE, 1, strength=3.0, sampler=request.param)
+    return process, fp.solve(process)
+
+
+@pytest.mark.parametrize("rule", ["euler", "exponential"])
+def test_solver_and_sampler_agree(guided, rule):
+    """False-alarm rate at most 1e-3 per case, as stated by the check itself."""
+    process, solution = guided
+    result = sc.agreement(solution, process, rule=rule, n_paths=100_000)
+    assert result.holds, str(result)
+    assert all(check.dominant != "solver" for check in result.checks)
+
+
+def test_strength_taken_for_scale_is_caught(guided):
+    process, solution = guided
+    mistaken = process.with_strength(2.0)  # scale 3, not strength 3
+    result = sc.agreement(solution, mistaken, n_paths=100_000)
+    assert not result.holds, str(result)
+
+
+def test_guidance_of_the_wrong_sign_is_caught(guided):
+    process, solution = guided
+
+    def drift(x, tau):
+        t = process.forward_time(tau)
+        score, _, gradient, _ = process.posterior.scores(x, t)
+        return x + (1 + process.noise_level**2) * (score - 3.0 * gradient)
+
+    wrong = fp.Process(drift, np.sqrt(2.0) * process.noise_level, process.initial, 5.0)
+    result = sc.agreement(solution, wrong, n_paths=20_000)
+    assert {check.name for check in result.rejected} == {c.name for c in result.checks}
+
+
+def test_a_sampler_whose_noise_is_off_by_two_percent_is_caught(monkeypatch):
+    """Planted in the step table of the samplers; missed beyond four standard deviations."""
+    plain = engine.step_table
+
+    def spoilt(*arguments):
+        table = plain(*arguments)
+        return replace(table, noise=1.02 * table.noise)
+
+    process = fp.reverse_process(MIXTURE, 1, strength=3.0, horizon=2.0)
+    solution = fp.solve(process)
+    monkeypatch.setattr(engine, "step_table", spoilt)
+    result = sc.agreement(solution, n_paths=400_000, n_steps=240)
+    assert "entropy" in {check.name for check in result.rejected}, str(result)
