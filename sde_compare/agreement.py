@@ -170,8 +170,8 @@ def agreement(
         )
         mass: Estimate = solution.posterior_mass[-1]
         checks.append(mean_check("posterior_mass", mass, p_fine, p_coarse, 0.0, 1.0, level))
-    surprisal = Surprisal(solution)
-    expected = surprisal.expectation()
+    surprisal = Surprisal(solution.density(-1))
+    expected = surprisal.expectation(solution)
     checks.append(
         mean_check(
             *("entropy", expected, surprisal(fine), surprisal(coarse)),

@@ -115,10 +115,10 @@ class Samples:
     def cross_entropy(self, solution: Solution, confidence: float = 0.99) -> Estimate:
         """E[-log p(x)], p the density of ``solution`` at its last time, truncated to be bounded.
 
-        It equals ``Surprisal(solution).expectation()``, and so the entropy up
+        It equals ``Surprisal(solution.density(-1)).expectation(solution)``, and so the entropy up
         to about 1e-5, if the points have law p. Dimension one.
         """
-        surprisal = Surprisal(solution)
+        surprisal = Surprisal(solution.density(-1))
         return self.expectation(surprisal, surprisal.lower, surprisal.upper, confidence)
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +16,20 @@ Array = NDArray[np.float64]
 TAIL = 1e-5  # probability left beyond the truncation
 
 
+class LogDensity(Protocol):
+    """What is needed of a density on points of the line: ``fokker_planck``'s has it."""
+
+    log_values: Array
+    mass: Array
+
+    @property
+    def reliable(self) -> slice:
+        """The run of points where the logarithm means something."""
+
+    def log_pdf(self, x: ArrayLike) -> Array:
+        """Return log p at any points."""
+
+
 class Surprisal:
     r"""The function :math:`g(x) = \min(\max(-\log p(x), m), M)`.
 
@@ -26,8 +40,8 @@ class Surprisal:
 
     Parameters
     ----------
-    solution : Solution
-        In dimension one; the density at its last output time is taken.
+    density : Density
+        In dimension one, such as ``solution.density(-1)``.
 
     Attributes
     ----------
@@ -35,9 +49,8 @@ class Surprisal:
         m and M.
     """
 
-    def __init__(self, solution: Solution) -> None:
-        self.solution = solution
-        self.density = density = solution.density(-1)
+    def __init__(self, density: LogDensity) -> None:
+        self.density = density
         where = density.reliable
         level, mass = -density.log_values[where], density.mass[where]
         order = np.argsort(level)[::-1]
@@ -49,6 +62,6 @@ class Surprisal:
         """Return g at points (n,)."""
         return np.clip(-self.density.log_pdf(x), self.lower, self.upper)
 
-    def expectation(self) -> Estimate:
-        """Return E g under the density, with the solver's error."""
-        return self.solution.expectation(lambda x, tau: self(x), name="surprisal")[-1]
+    def expectation(self, solution: Solution) -> Estimate:
+        """Return E g under the last output time of a solution, with the solver's error."""
+        return solution.expectation(lambda x, tau: self(x), name="surprisal")[-1]

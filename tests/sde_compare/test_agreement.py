@@ -102,10 +102,10 @@ def test_families_are_decided_together(closed_form):
 
 def test_surprisal_is_bounded_and_close_to_the_entropy(closed_form):
     solution = closed_form(unguided())
-    surprisal = sc.Surprisal(solution)
+    surprisal = sc.Surprisal(solution.density(-1))
     far = surprisal(np.array([-50.0, 0.0, 1.0, 60.0]))
     assert far.min() >= surprisal.lower and far.max() == surprisal.upper
-    expected = surprisal.expectation()
+    expected = surprisal.expectation(solution)
     assert 0 < solution.entropy[0].value - expected.value < 1e-4
     run = sc.sample(solution.process, 20_000, 400)
     cross = run.cross_entropy(solution, 1 - 1e-9)
