@@ -99,11 +99,14 @@ def settle(
     """Store the witness of refuting evidence; without a second method's word it is undecided."""
     witness: Witness = claim.confirm(case, context, evidence)
     record["witness"] = witness.to_dict()
+    second = str(witness.second.details.get("method", witness.second.name))
     if witness.confirmed:
-        record["reason"] = f"{evidence.name} fails, and {witness.second.name} confirms it"
+        record["reason"] = f"{evidence.name} fails, and the second method ({second}) confirms it"
         return Verdict.REFUTED
+    error, value = float(evidence.margin.error), float(evidence.margin.value)
     record["reason"] = (
-        f"{evidence.name} fails, but the second method ({witness.second.name}) comes out "
-        f"{witness.second.verdict}; a finer run of the second method would decide it"
+        f"{evidence.name} = {value:.1e} fails beyond its error {error:.1e}, but the second method "
+        f"({second}) comes out {witness.second.verdict}, so one of the two claims too small an "
+        f"error; a finer run of both would decide it"
     )
     return Verdict.INCONCLUSIVE

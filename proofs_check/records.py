@@ -24,7 +24,8 @@ def claim_record(claim: Claim, cases: Sequence[Record], own_model: bool) -> Reco
     """Return the record of a claim over its cases.
 
     On a user's own model nothing definite is expected of a counterexample: its ``expected`` is
-    None there, and both SUPPORTED and REFUTED are as expected.
+    None there, and both SUPPORTED and REFUTED are as expected. A claim that does not apply to it
+    (VACUOUS) is no surprise either.
     """
     verdict = worst(Verdict(case["verdict"]) for case in cases)
     expected = None if own_model and claim.status == "counterexample" else claim.expected
@@ -33,7 +34,7 @@ def claim_record(claim: Claim, cases: Sequence[Record], own_model: bool) -> Reco
         **claim.head(),
         "expected": None if expected is None else expected.value,
         "verdict": verdict.value,
-        "as_expected": as_expected(verdict, expected),
+        "as_expected": as_expected(verdict, expected) or (own_model and verdict is Verdict.VACUOUS),
         "cases": list(cases),
         "notes": [note for case in cases for note in case.get("notes", [])],
         "seconds": sum(case["seconds"] for case in cases),

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
+import numpy as np
+
 from fokker_planck import ReverseProcess
 from proofs_check.evidence import Evidence, Witness
 from proofs_check.verdict import Verdict
@@ -69,6 +71,16 @@ class Case:
             "schedule": p.schedule.spec()["name"],
             "initial": p.initial.spec(),
         }
+
+
+def without_guidance(process: ReverseProcess) -> bool:
+    """Whether guidance does nothing: strength 0, or no component that differs from the target."""
+    mixture, y = process.mixture, process.target
+    used = mixture.weights > 0
+    same = np.all(mixture.means[used] == mixture.means[y]) and np.all(
+        mixture.covariances[used] == mixture.covariances[y]
+    )
+    return bool(process.strength == 0 or same)
 
 
 @dataclass(frozen=True)
@@ -143,7 +155,7 @@ class Claim:
 
     def role(self, case: Case) -> str:
         """Return "control" where both sides are equal by construction, else "case"."""
-        return "control" if self.equality or case.process.strength == 0 else "case"
+        return "control" if self.equality or without_guidance(case.process) else "case"
 
     def head(self) -> dict[str, Any]:
         """Return the part of a record that does not depend on cases."""

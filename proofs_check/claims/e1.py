@@ -10,7 +10,7 @@ from proofs_check.claims.hypotheses import COMMON, ODE, ONE_D
 from proofs_check.claims.identity import entropy_loss
 from proofs_check.claims.tables import case, random_cases
 from proofs_check.evidence import Evidence, Witness
-from proofs_check.registry import Case, Claim, Context, Level
+from proofs_check.registry import Case, Claim, Context, Level, without_guidance
 
 CAP = 1e-5
 
@@ -40,7 +40,7 @@ def entropy_gap(item: Case, method: str = "auto") -> Evidence:
         "H(0) - H(eta)",
         unguided - guided,
         units="nats",
-        cap=CAP if process.strength == 0 else None,
+        cap=CAP if without_guidance(process) else None,
         entropy_unguided=unguided.value,
         entropy_guided=guided.value,
     )

@@ -9,7 +9,7 @@ from proofs_check.claims.densities import evidence, read, second_method, solve
 from proofs_check.claims.hypotheses import GAUSSIAN_START, ISOTROPIC, ONE_D
 from proofs_check.claims.tables import case, random_cases
 from proofs_check.evidence import Evidence, Witness
-from proofs_check.registry import Case, Claim, Context, Level
+from proofs_check.registry import Case, Claim, Context, Level, without_guidance
 
 CAP = 1e-6
 FUNCTIONALS = {"variance": (VARIANCE, "1"), "entropy": (ENTROPY, "nats")}
@@ -44,7 +44,7 @@ def gaps(item: Case, method: str = "auto") -> list[Evidence]:
                 f"{name} at 0 - {name} at eta",
                 before - after,
                 units=units,
-                cap=CAP if process.strength == 0 else None,
+                cap=CAP if without_guidance(process) else None,
                 unguided=before.value,
                 guided=after.value,
             )

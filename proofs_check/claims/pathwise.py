@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 import sde_compare as sc
 from fokker_planck import ReverseProcess
 from proofs_check.evidence import Evidence
-from proofs_check.registry import Context
+from proofs_check.registry import Context, without_guidance
 from sde_compare.replay import replay
 
 Array = NDArray[np.float64]
@@ -163,8 +163,8 @@ def coupled_rise(
         REFINE,
     )
     test = PathTest(value, gap, rounding, *_sort(value, gap, rounding), paths)
-    same = guided.spec() == unguided.spec()  # a control: no resolution tells 0 from 0
-    for depth in () if same else DEEPER:
+    # in a control no resolution tells 0 from 0
+    for depth in () if without_guidance(guided) else DEEPER:
         if test.undecided.any():
             test = _deeper(test, rise, depth)
     return replace(test, paths=_light(paths))

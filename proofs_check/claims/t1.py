@@ -11,7 +11,7 @@ from proofs_check.claims.hypotheses import CONSTANT, GRAM, ISOTROPIC, TWO
 from proofs_check.claims.pathwise import PathTest, coupled_rise, path_evidence, replayed, rise_of
 from proofs_check.claims.tables import case, random_cases
 from proofs_check.evidence import Evidence, Witness
-from proofs_check.registry import Case, Claim, Context, Level
+from proofs_check.registry import Case, Claim, Context, Level, without_guidance
 
 CAP = 1e-6
 LADDER = (0.0, 0.25, 0.5, 1.0)
@@ -61,7 +61,7 @@ def rungs(process: ReverseProcess) -> list[tuple[float, float]]:
     """Return neighbouring strengths, up to the case's own."""
     steps = [share * process.strength for share in LADDER]
     pairs = list(zip(steps[1:], steps[:-1], strict=True))
-    return pairs[-1:] if process.strength == 0 else pairs
+    return pairs[-1:] if without_guidance(process) else pairs
 
 
 def path_test(process: ReverseProcess, context: Context, above: float, below: float) -> PathTest:
@@ -79,7 +79,7 @@ def mean_gap(process: ReverseProcess, method: str = "auto") -> Evidence:
         "E[1-P] at 0 - E[1-P] at eta",
         unguided - guided,
         units="probability",
-        cap=CAP if process.strength == 0 else None,
+        cap=CAP if without_guidance(process) else None,
         complement_unguided=unguided.value,
         complement_guided=guided.value,
     )
@@ -87,7 +87,7 @@ def mean_gap(process: ReverseProcess, method: str = "auto") -> Evidence:
 
 def cap_of(process: ReverseProcess) -> float | None:
     """Return the cap of a control, None where it is none."""
-    return CAP if process.strength == 0 else None
+    return CAP if without_guidance(process) else None
 
 
 def gather(item: Case, context: Context) -> Sequence[Evidence]:

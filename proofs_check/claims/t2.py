@@ -22,7 +22,7 @@ from proofs_check.claims.densities import Value, evidence, read, second_method, 
 from proofs_check.claims.hypotheses import CONSTANT, ONE_D, SDE
 from proofs_check.claims.tables import case, random_cases
 from proofs_check.evidence import Evidence, Witness
-from proofs_check.registry import Case, Claim, Context, Level
+from proofs_check.registry import Case, Claim, Context, Level, without_guidance
 
 Array = NDArray[np.float64]
 CAP = 1e-4
@@ -75,7 +75,7 @@ def reciprocal_gap(item: Case, method: str = "auto") -> Evidence:
         "E[1/P] at the start - E[1/P] at output",
         margin,
         units="1",
-        cap=CAP if process.strength == 0 else None,
+        cap=CAP if without_guidance(process) else None,
         start=start.value,
         output=end.value,
     )

@@ -81,7 +81,7 @@ def test_reciprocal_confidence_below_nine_tenths_of_the_truth_is_refuted():
 
 
 def test_a_tail_bound_below_what_happens_is_refuted():
-    item = case("two-unequal", 2, "sde")
+    item = case("near-unequal", 1, "sde")
     factor = 0.9 * t2.tail_evidence(item, CONTEXT)[0].details["frequency"] / t2.TARGETS[0]
 
     def evidence(rule):
@@ -114,8 +114,8 @@ def test_an_entropy_identity_with_a_wrong_factor_is_refuted():
 
 @pytest.mark.parametrize("sampler", ["ode", "sde"])
 def test_a_score_factor_of_one_against_two_is_refuted_by_the_closed_form(sampler):
-    """dx = (x + s) dtau + sqrt(2) dB in place of 2 s, and 2 s in place of s for the ODE."""
-    right = case("two-narrow", 0, sampler).process
+    """The SDE with s in place of 2 s, and the ODE with 2 s in place of s."""
+    right = case("two-wide" if sampler == "ode" else "two-narrow", 0, sampler, horizon=1.0).process
     other = right.with_noise_level(0.0 if sampler == "sde" else 1.0)
     wrong = fp.Process(other.drift, right.noise(0.0), right.initial, right.horizon)
 
