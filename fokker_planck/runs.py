@@ -90,7 +90,8 @@ class GridReading:
 
     The error of a functional with influence w is, for every companion q, the integral of
     |p - q| |w| (docs/theory.md, N1): it cannot vanish by accident as a difference of two numbers
-    can. The lost tail counts with twice the influence at the ends, the negative part of the
+    can. The sum over the nodes is compared with the sums over every other node. The lost tail
+    counts with twice the influence at the ends, the negative part of the
     density with its own influence.
 
     Parameters
@@ -110,7 +111,7 @@ class GridReading:
     def read(self, functional: Functional) -> tuple[Array, Budget]:
         """Return values and error budget."""
         values = self.best.values(functional)
-        names = [*self.companions, "tail", "negative", "rounding"]
+        names = [*self.companions, "quadrature", "tail", "negative", "rounding"]
         budget: Budget = {name: np.zeros(values.size) for name in names}
         for i in range(values.size):
             snap = self.best.snapshot(i)
@@ -118,6 +119,13 @@ class GridReading:
             for name, companion in self.companions.items():
                 gap = np.abs(companion[i] - snap.mass)
                 budget[name][i] = np.sum(np.where(gap == 0, 0.0, gap * np.where(gap == 0, 0.0, w)))
+            for half in (slice(0, None, 2), slice(1, None, 2)):
+                part = functional.value(
+                    Snapshot(
+                        snap.points[half], 2 * snap.mass[half], snap.log_density[half], snap.tau
+                    )
+                )
+                budget["quadrature"][i] = max(budget["quadrature"][i], abs(part - values[i]))
             used = snap.mass != 0
             w, mass = w[used], np.abs(snap.mass[used])
             budget["tail"][i] = 2 * self.tail[i] * _edge(w) if self.tail[i] > 0 else 0.0

@@ -69,12 +69,13 @@ class CentralGrid:
     @cached_property
     def points(self) -> Array:
         """Middles of the cells, shape (n,)."""
-        return self.lower + (np.arange(self.cells) + 0.5) * self.cell
+        middles = np.arange(self.cells, dtype=float) + 0.5
+        return self.lower + middles * self.cell
 
     @cached_property
     def _stencils(self) -> tuple[Array, Array]:
-        first, second = (stencil(d) / self.cell**d for d in (1, 2))
-        return np.asarray(first), np.asarray(second)
+        first = np.asarray(stencil(1) / self.cell, dtype=np.float64)
+        return first, np.asarray(stencil(2) / self.cell**2, dtype=np.float64)
 
     @cached_property
     def _coefficients(self) -> dict[float, tuple[Array, float]]:

@@ -32,7 +32,7 @@ def starting_nodes(law: GaussianMixture, n_per_deviation: int) -> tuple[Array, A
     lower, upper = np.min(mean - REACH * deviation), np.max(mean + REACH * deviation)
     n = int(np.ceil((upper - lower) / deviation.min() * n_per_deviation)) // 2 * 2 + 1
     nodes = np.linspace(lower, upper, n)
-    mass = np.exp(law.log_density(nodes)) * (nodes[1] - nodes[0])
+    mass = np.exp(law.log_density(nodes)) * ((upper - lower) / (n - 1))
     z_low, z_high = (lower - mean) / deviation, (upper - mean) / deviation
     lost = float(law.weights @ (ndtr(z_low) + ndtr(-z_high)))
     return nodes, mass, lost

@@ -12,9 +12,8 @@ stability, and the number of modes follows the spectrum. V = 0 but for Feynman-K
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -42,8 +41,11 @@ Array = NDArray[np.float64]
 Potential = Callable[[Array, Array], Array]
 MAX_MODES = 4096
 N_ATTEMPTS = 4
-#: the companion run keeps this share of the modes
+#: the spectrum's end that must be empty; and how many more modes the fine run has
 COARSER = 0.8
+FINER = 1.25
+#: nodes per mode on which functionals are summed: they may vary faster than the density
+OVERSAMPLING = (4, 16, 64)
 #: largest growth exponent k^2 * (diffusion in a step): beyond, rounding in high modes is amplified
 MAX_EXPONENT = 80.0
 
@@ -234,24 +236,6 @@ def adaptive_pass(
     return done
 
 
-def coarsened(mesh: list[float], modes: list[int], taus: Array) -> tuple[Array, list[int]]:
-    """Return a mesh of 1 / COARSER times longer steps through the output times, and its modes.
-
-    Fewer modes allow longer steps: the companion stays as far from the stability limit.
-    """
-    full = np.array(mesh)
-    ends = [0, *np.searchsorted(full, taus - 1e-13 * taus[-1])]
-    times, sizes = [np.array([0.0])], []
-    for a, b in itertools.pairwise(ends):
-        if b > a:
-            count = max(1, int(np.ceil(COARSER * (b - a))))
-            where = a + (b - a) * np.arange(1, count + 1) / count
-            times.append(np.interp(where, np.arange(full.size), full))
-            picked = [modes[min(int(np.ceil(w)) - 1, len(modes) - 1)] for w in where]
-            sizes += [_good_size(COARSER * k) for k in picked]
-    return np.concatenate(times), sizes
-
-
 def fixed_pass(
     problem: Problem, start: Array, n: int, taus: Array, mesh: Array, modes: list[int],
     report: Callable[[float], None],
@@ -274,22 +258,6 @@ def fixed_pass(
         done = int(stop)
         outputs.append((u, stepper.n))
     return outputs
-
-
-def companion_pass(
-    problem: Problem, log_weight: Any, fine: Pass, n: int, taus: Array,
-    report: Callable[[float], None], longer: bool = True,
-) -> list[tuple[Array, int]] | None:  # fmt: skip
-    """Run with fewer modes (and longer steps); None if that is unstable."""
-    if longer:
-        mesh, modes = coarsened(fine.mesh, fine.modes, taus)
-    else:
-        mesh, modes = np.array(fine.mesh), [_good_size(COARSER * k) for k in fine.modes]
-    n_coarse = modes[0] if modes else _good_size(COARSER * n)
-    start = _initial(problem, n_coarse, log_weight)
-    outputs = fixed_pass(problem, start, n_coarse, taus, mesh, modes, report)
-    tame = all(np.abs(u).max() <= 2 * np.abs(u[0]) for u, _ in outputs)
-    return outputs if tame else None
 
 
 def pose(process: Dynamics, potential: Potential | None = None) -> Problem:
@@ -362,7 +330,7 @@ def solve_spectral(
     if process.deterministic:
         raise ValueError("method spectral needs noise_level > 0 (the SDE sampler)")
     problem = pose(process, potential)
-    local_tol, mode_tol = 0.01 * tol, 0.01 * tol
+    local_tol, mode_tol = 2e-3 * tol, 0.01 * tol
     for attempt in range(N_ATTEMPTS):
         n = _good_size(max(64, 2.6 * problem.length))
         start = _initial(problem, n, log_weight)
@@ -376,42 +344,43 @@ def solve_spectral(
             if progress is not None:
                 progress(a + base + share * tau / process.horizon, N_ATTEMPTS)
 
-        fine = adaptive_pass(
-            problem, start, n, taus, local_tol, mode_tol, lambda tau: report(tau, 0.0, 0.6)
+        first = adaptive_pass(
+            problem, start, n, taus, local_tol, mode_tol, partial(report, share=0.3)
         )
-        late = partial(report, base=0.6, share=0.4)
-        coarse = companion_pass(problem, log_weight, fine, n, taus, late)
-        if coarse is None:
-            # longer steps are unstable: halve the steps of the fine run, coarsen modes alone
-            coarse = companion_pass(problem, log_weight, fine, n, taus, late, longer=False)
-            halves = [k for k in fine.modes for _ in (0, 1)]
-            mesh = halved(np.array(fine.mesh))
-            outputs = fixed_pass(problem, start, n, taus, mesh, halves, late)
-            fine = replace(fine, outputs=outputs)
-        if coarse is None or not all(np.all(np.isfinite(u)) for u, _ in fine.outputs):
-            raise SolverError("spectral: unstable even at the steps that the error allows")
-        reading = _read_off(problem, taus, fine, coarse)
-        budgets = [reading.read(functional)[1] for functional in watched(process)]
+        mesh = halved(np.array(first.mesh))
+        modes = [_good_size(FINER * k) for k in first.modes for _ in (0, 1)]
+        n_fine = modes[0] if modes else _good_size(FINER * n)
+        fine = fixed_pass(
+            problem, _initial(problem, n_fine, log_weight), n_fine, taus, mesh, modes,
+            partial(report, base=0.3, share=0.7),
+        )  # fmt: skip
+        if not all(np.all(np.isfinite(u)) for u, _ in fine):
+            raise SolverError("spectral: unstable at the steps that the error allows")
+        for oversampling in OVERSAMPLING:
+            reading = _read_off(problem, taus, first, fine, oversampling)
+            budgets = [reading.read(functional)[1] for functional in watched(process)]
+            if max(float(budget["quadrature"].max()) for budget in budgets) <= 0.1 * tol:
+                break
         worst = max(float(budget["resolution"].max()) for budget in budgets)
         if worst <= 0.6 * tol:
             break
         cut = max(min(0.1, 0.1 * tol / worst), 1e-3)
         local_tol, mode_tol = max(local_tol * cut, 1e-15), max(mode_tol * cut, 1e-15)
-        if max([n, *fine.modes]) >= MAX_MODES:
+        if max([n, *first.modes]) >= MAX_MODES:
             break
     cost = {
-        "steps": len(fine.mesh) - 1,
-        "modes": max([n, *fine.modes]),
-        "evaluations": 12 * (len(fine.mesh) - 1),
-        "local_error_sum": fine.local_error,
+        "steps": mesh.size - 1,
+        "modes": max([n_fine, *modes]),
+        "evaluations": 12 * (mesh.size - 1),
+        "local_error_sum": first.local_error,
     }
     return reading, cost
 
 
 def _read_off(
-    problem: Problem, taus: Array, fine: Pass, coarse: list[tuple[Array, int]]
+    problem: Problem, taus: Array, first: Pass, fine: list[tuple[Array, int]], oversampling: int
 ) -> GridReading:
-    n = max(size for group in (fine.outputs, coarse) for _, size in group)
+    n = _good_size(oversampling * max(size for _, size in fine))
     y = problem.nodes(n)
     m, s, _, _ = (item[:, None] for item in problem.frame.at(taus))
     dy = problem.length / n
@@ -419,7 +388,7 @@ def _read_off(
     def densities(outputs: list[tuple[Array, int]]) -> Array:
         return np.array([fft.irfft(resized(u, size, n), n) for u, size in outputs])
 
-    best, companion = densities(fine.outputs), densities(coarse)
+    best, companion = densities(fine), densities(first.outputs)
     run = grid_run(taus, m + s * y, best / s, np.broadcast_to(s * dy, best.shape))
-    tail = problem.tail(taus, np.array(fine.mesh), np.array(fine.means))
+    tail = problem.tail(taus, np.array(first.mesh), np.array(first.means))
     return GridReading(run, {"resolution": companion * dy}, tail)
