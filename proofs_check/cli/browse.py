@@ -37,8 +37,7 @@ def list_claims(as_json: bool) -> int:
     """List the claims that can be verified: id, status, expected verdict, title."""
     claims = known_claims().values()
     if as_json:
-        fields = ("id", "title", "status", "expected", "statement")
-        print_json([{field: getattr(claim, field) for field in fields} for claim in claims])
+        print_json([claim.head() for claim in claims])
         return 0
     width = max(len(claim.id) for claim in claims)
     for claim in claims:
@@ -52,17 +51,16 @@ def list_claims(as_json: bool) -> int:
 def show_claim(claim: str, as_json: bool) -> int:
     """Show CLAIM: its statement, hypotheses, expected verdict and reference."""
     known = known_claims()
-    found = known[claim_id(claim, known)]
-    fields = ("id", "title", "statement", "status", "expected", "hypotheses", "reference", "latex")
-    record = {field: getattr(found, field) for field in fields}
+    record = known[claim_id(claim, known)].head()
     if as_json:
         print_json(record)
         return 0
     import textwrap
 
+    record["hypotheses"] = "; ".join(f"{h['name']}: {h['text']}" for h in record["hypotheses"])
     for field, value in record.items():
-        text = "; ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-        click.echo(
-            textwrap.fill(text, 96, initial_indent=f"{field:<12}", subsequent_indent=" " * 12)
-        )
+        if value:
+            text = str(value)
+            head = f"{field:<12}"
+            click.echo(textwrap.fill(text, 96, initial_indent=head, subsequent_indent=" " * 12))
     return 0

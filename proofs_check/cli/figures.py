@@ -70,14 +70,29 @@ def make_figures(
     level: str,
     stored: bool = False,
     process: Any = None,
+    jobs: int | None = None,
     quiet: bool = False,
 ) -> None:
     """Compute (unless ``stored``), draw and save figures, saying which."""
     from proofs_check.figures import catalogue
+    from proofs_check.workers import default_jobs, run_tasks
 
-    for name in catalogue.selection(names, folder, stored):
-        if not stored:
-            catalogue.compute_record(name, folder, seed, level, process)
-        files = catalogue.draw_record(name, folder)
-        if not quiet:
-            click.echo(f"figure: {files[-1]}")
+    chosen = catalogue.selection(names, folder, stored)
+    tasks = [(name, folder, seed, level, stored, process) for name in chosen]
+    files: dict[int, Path] = {}
+    for index, result in run_tasks(make_figure, tasks, jobs or default_jobs()):
+        if isinstance(result, BaseException):
+            raise result
+        files[index] = result
+    if not quiet:
+        for index in range(len(chosen)):
+            click.echo(f"figure: {files[index]}")
+
+
+def make_figure(name: str, folder: Path, seed: int, level: str, stored: bool, process: Any) -> Path:
+    """Compute (unless ``stored``), draw and save one figure; return its PNG file."""
+    from proofs_check.figures import catalogue
+
+    if not stored:
+        catalogue.compute_record(name, folder, seed, level, process)
+    return catalogue.draw_record(name, folder)[-1]

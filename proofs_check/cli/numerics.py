@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from proofs_check.cli.errors import FailedRunError, bad_input
+from proofs_check.cli.errors import BadInputError, FailedRunError, bad_input
 from proofs_check.cli.options import build_process, model_options, writable_file
 from proofs_check.cli.output import estimate_text, print_json, progress_bar, quantity_table
 
@@ -62,6 +62,8 @@ def solve(
     with bad_input():
         one_of("method", method, METHODS)
         real_number("tol", tol, minimum=0.0, strict=True)
+    if process.dimension != 1:
+        raise BadInputError(f"means must have dimension 1 here, got dimension {process.dimension}")
     path = None if figure is None else writable_file("figure", figure, FIGURE_SUFFIXES)
     import numpy as np
 
@@ -150,14 +152,17 @@ def sample(
         samples = sc.sample(
             process, paths, steps, rule=step_rule, seed=seed, threads=jobs, progress=progress
         )
-        numbers = {name: getattr(samples, name) for name in ("posterior_mass", "entropy")}
+        record = samples.to_dict()
     seconds = perf_counter() - start
-    extra = {"n_paths": paths, "n_steps": steps, "rule": step_rule, "seed": seed}
     if as_json:
-        values = {name: number.to_dict() for name, number in numbers.items()}
-        print_json({**values, **extra, "seconds": round(seconds, 4)})
+        print_json({**record, "seconds": round(seconds, 4)})
     elif not quiet:
-        report_numbers(
-            numbers, {**extra, "seconds": f"{seconds:.2f}"}, f"Sampler output, {step_rule} rule"
-        )
+        numbers = {
+            "posterior_mass": samples.posterior_mass,
+            "mean": samples.mean,
+            "entropy (neighbours, a diagnostic)": samples.entropy,
+        }
+        extra = {name: record[name] for name in ("n_paths", "n_steps", "rule", "seed")}
+        title = "Sampler output (intervals do not cover the bias of the step size)"
+        report_numbers(numbers, {**extra, "seconds": f"{seconds:.2f}"}, title)
     return 0

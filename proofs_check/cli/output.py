@@ -55,9 +55,12 @@ def estimate_text(estimate: Estimate) -> str:
 
 def quantity_table(title: str, rows: list[tuple[str, str, str]]) -> None:
     """Print a table of quantity, value ± error, and what the error is worth."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
+    )
     table.add_column("quantity")
     table.add_column("value ± error", justify="right", no_wrap=True)
     table.add_column("error is")

@@ -69,7 +69,7 @@ def verify(
     start = perf_counter()
     with watcher(as_json or quiet) as progress, bad_input(FIELDS):
         report = pc.verify(chosen, process, level, seed, out=folder, jobs=jobs, on_event=progress)
-    page = finish(folder, seed, level, process, quiet or as_json)
+    page = finish(folder, seed, level, process, jobs, quiet or as_json)
     if as_json:
         print_json(report.to_dict())
     elif not quiet:
@@ -85,12 +85,15 @@ def watcher(silent: bool) -> Progress:
     return LiveTable() if sys.stdout.isatty() else Progress()
 
 
-def finish(folder: Path, seed: int, level: str, process: Any, quiet: bool) -> Path:
+def finish(
+    folder: Path, seed: int, level: str, process: Any, jobs: int | None, quiet: bool
+) -> Path:
     """Draw the figures of a run and write its report; return the report's path."""
     from proofs_check import report
     from proofs_check.cli.figures import make_figures
 
-    make_figures(None, folder, seed, level, process=process, quiet=quiet)
+    drawn = None if process is None or process.dimension == 1 else ["verdicts"]
+    make_figures(drawn, folder, seed, level, process=process, jobs=jobs, quiet=quiet)
     return report.write(folder)
 
 

@@ -88,7 +88,8 @@ def caption(model: str, curves: list[dict[str, Any]], settings: dict[str, Any]) 
     strengths = [point["strength"] for point in curves[0]["points"]]
     return (
         f"Confidence P (A), its complement 1 - P on a logarithmic axis (B) and differential "
-        f"entropy H (C) at the output against guidance strength; {model}. Curves: density, errors "
+        f"entropy H (C) at the output against guidance strength; {model}. Curves: density at "
+        f"{len(curves[0]['strength'])} strengths, joined by a cubic spline; errors "
         f"at most {worst['posterior_mass']} in P, {worst['complement_mass']} in 1 - P and "
         f"{worst['entropy']} in H, thinner than the line. Points: {settings['n_paths']} paths of "
         f"{settings['n_steps']} steps, {settings['rule']} rule, at strengths {numbers(strengths)}; "
@@ -97,12 +98,21 @@ def caption(model: str, curves: list[dict[str, Any]], settings: dict[str, Any]) 
     )
 
 
+def smooth(strength: list[float], values: Any) -> tuple[Any, Any]:
+    """Return a cubic spline through positive values, in the root of the strength."""
+    from scipy.interpolate import CubicSpline
+
+    roots = np.sqrt(strength)
+    fine = np.linspace(roots[0], roots[-1], 161)
+    return fine**2, CubicSpline(roots, values)(fine)
+
+
 def curve_panel(ax: Axes, record: dict[str, Any], name: str, log: bool = False) -> None:
     """Draw one quantity against strength."""
     for curve in record["curves"]:
         colour = sampler_colour(curve["noise_level"])
         values = np.array([item["value"] for item in curve[name]], dtype=float)
-        ax.plot(curve["strength"], values, color=colour, zorder=2)
+        ax.plot(*smooth(curve["strength"], values), color=colour, zorder=2)
         x = [point["strength"] for point in curve["points"]]
         y = np.array([point[name]["value"] for point in curve["points"]], dtype=float)
         bar = np.array([point[name]["error"] for point in curve["points"]], dtype=float)
@@ -119,7 +129,7 @@ def curve_panel(ax: Axes, record: dict[str, Any], name: str, log: bool = False) 
 def label_curves(ax: Axes, record: dict[str, Any], name: str, offsets: dict[float, int]) -> None:
     """Write the samplers' names next to their curves."""
     for curve in record["curves"]:
-        j = int(np.searchsorted(curve["strength"], 10.0))
+        j = int(np.searchsorted(curve["strength"], 7.5))
         ax.annotate(
             sampler_name(curve["noise_level"]),
             (curve["strength"][j], curve[name][j]["value"]),
