@@ -29,7 +29,8 @@ ORDER = 8
 LEVEL = 1e-17  # probability that may lie outside the box
 FIRST_CELL = 0.15  # cell of the first grid, in units of the narrowest deviation of the model
 MAX_CELLS = 3000
-LOOSER = 10.0  # the tolerance of the time companion, relative
+LOOSER = 10.0  # the tolerance of the time companion, relative; its longest step is doubled
+LEAST_STEPS = 16
 SPACE_RATIO = 4 / 3  # cells, relative to those of the space companion
 RTOL_RANGE = (1e-12, 1e-4)
 
@@ -120,11 +121,16 @@ class CentralGrid:
 
 
 def integrate(
-    grid: CentralGrid, taus: Array, rtol: float, progress: Progress | None = None
+    grid: CentralGrid,
+    taus: Array,
+    rtol: float,
+    progress: Progress | None = None,
+    max_step: float = np.inf,
 ) -> tuple[Run, dict[str, int]]:
     """Solve on one grid at one tolerance: Radau for noisy processes, DOP853 where it is cheaper.
 
-    The integrator stops at every output time, since its dense output is of lower order.
+    The integrator stops at every output time, since its dense output is of lower order. A
+    longest step makes two tolerances differ where both would take the same few steps.
 
     Raises
     ------
@@ -141,7 +147,7 @@ def integrate(
     for tau in (float(t) for t in taus):
         if tau > now:
             if first_step is not None:
-                first_step = min(first_step, tau - now)
+                first_step = min(first_step, max_step, tau - now)
             done = solve_ivp(
                 grid.rhs,
                 (now, tau),
@@ -150,6 +156,7 @@ def integrate(
                 rtol=rtol,
                 atol=atol,
                 first_step=first_step,
+                max_step=max_step,
                 **options,
             )
             if not done.success:
@@ -275,8 +282,9 @@ def solve_central(
         tail = np.minimum(tail + bound.outside_at(np.array(-np.inf), ends[1], taus), 1.0)
     cost: dict[str, Any] = {"runs": 0, "steps": 0, "evaluations": 0}
 
-    def run(cells: int, rtol: float) -> Run:
-        result, work = integrate(CentralGrid(process, lower, upper, cells), taus, rtol, progress)
+    def run(cells: int, rtol: float, max_step: float = process.horizon / LEAST_STEPS) -> Run:
+        grid = CentralGrid(process, lower, upper, cells)
+        result, work = integrate(grid, taus, rtol, progress, max_step)
         cost["runs"] += 1
         for name, amount in work.items():
             cost[name] += amount
@@ -315,7 +323,7 @@ def solve_central(
         before = cells // 2
         coarse = run(before, rtol)
 
-    loose = run(cells, LOOSER * rtol)
+    loose = run(cells, LOOSER * rtol, 2 * process.horizon / LEAST_STEPS)
     late = claim(compared(best, time=loose), process, "time")
     if late > max(0.5 * tol, error) and rtol > RTOL_RANGE[0]:
         rtol = max(rtol / max(LOOSER, 4 * late / tol), RTOL_RANGE[0])
