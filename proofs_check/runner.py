@@ -94,8 +94,8 @@ def verify(
         Number of processes; by default two, where there are two cores.
     on_event : callable, optional
         Called in this process with a dict per event: ``{"type": "start", "claims": [{"id",
-        "n_cases"}]}``, ``{"type": "case", "claim", "case", "verdict", "margin", "error"}``,
-        ``{"type": "claim", "record"}`` and ``{"type": "done"}``.
+        "n_cases"}]}``, ``{"type": "case", "claim", "case", "verdict", "margin", "error",``,
+        "evidence"}``, ``{"type": "claim", "record"}`` and ``{"type": "done"}``.
 
     Returns
     -------
@@ -138,7 +138,7 @@ def run(
                 "type": "case",
                 "claim": plan.claims[i].id,
                 "case": j,
-                **{key: record[key] for key in ("verdict", "margin", "error")},
+                **{key: record[key] for key in ("verdict", "margin", "error", "evidence")},
             }
         )
         cases = [done.get((i, k)) for k in range(len(plan.cases[i]))]

@@ -42,7 +42,7 @@ class Row:
         verdict = str(event["verdict"])
         if not self.verdict or ORDER.index(verdict) < ORDER.index(self.verdict):
             self.verdict = verdict
-        ratio = margins.least(event) if "evidence" in event else None
+        ratio = margins.least(event)
         if ratio is not None:
             self.worst = ratio if self.worst is None else min(self.worst, ratio)
 
