@@ -94,7 +94,7 @@ def verify(
         Number of processes; by default two, where there are two cores.
     on_event : callable, optional
         Called in this process with a dict per event: ``{"type": "start", "claims": [{"id",
-        "n_cases"}]}``, ``{"type": "case", "claim", "case", "verdict", "margin", "error",``,
+        "n_cases"}]}``, ``{"type": "case", "claim", "case", "verdict", "margin", "error",
         "evidence"}``, ``{"type": "claim", "record"}`` and ``{"type": "done"}``.
 
     Returns

@@ -130,6 +130,7 @@ def test_events_come_in_order():
     carry_out(fake(a_case("a", value=1.0), a_case("b", value=1.0)), on_event=events.append)
     assert [e["type"] for e in events] == ["start", "case", "case", "claim", "done"]
     assert events[0]["claims"] == [{"id": "F", "n_cases": 2}]
+    assert [item["name"] for item in events[1].pop("evidence")] == ["gap"]
     assert events[1] == {
         **{"type": "case", "claim": "F", "case": 0, "verdict": "SUPPORTED"},
         **{"margin": 1.0, "error": 0.1},
