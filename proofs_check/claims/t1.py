@@ -8,7 +8,8 @@ from fokker_planck import ReverseProcess
 from fokker_planck.functionals import complement_mass
 from proofs_check.claims.densities import evidence, read, second_method, solve
 from proofs_check.claims.hypotheses import CONSTANT, GRAM, ISOTROPIC, TWO
-from proofs_check.claims.pathwise import PathTest, coupled_rise, path_evidence, replayed, rise_of
+from proofs_check.claims.pathwise import PathTest, coupled_rise, path_evidence, replayed
+from proofs_check.claims.rises import Rise
 from proofs_check.claims.tables import case, random_cases
 from proofs_check.evidence import Evidence, Witness
 from proofs_check.registry import Case, Claim, Context, Level, without_guidance
@@ -47,14 +48,14 @@ def mono_cases(level: Level, seed: int) -> Sequence[Case]:
     return table
 
 
-def one_statement(item: Case) -> int:
-    """Return 1: the share of paths that could still violate."""
-    return 1
+def path_statements(item: Case) -> int:
+    """Return 2: the shares of paths that could still violate, and that escape the error bar."""
+    return 2
 
 
 def ladder_statements(item: Case) -> int:
-    """Return one per rung."""
-    return len(rungs(item.process))
+    """Return two per rung."""
+    return 2 * len(rungs(item.process))
 
 
 def rungs(process: ReverseProcess) -> list[tuple[float, float]]:
@@ -67,7 +68,7 @@ def rungs(process: ReverseProcess) -> list[tuple[float, float]]:
 def path_test(process: ReverseProcess, context: Context, above: float, below: float) -> PathTest:
     """Return the rise of the log-ratios from strength ``below`` to ``above``."""
     a = process if above == process.strength else process.with_strength(above)
-    return coupled_rise(a, process.with_strength(below), rise_of(process), context)
+    return coupled_rise(a, process.with_strength(below), Rise(process), context)
 
 
 def mean_gap(process: ReverseProcess, method: str = "auto") -> Evidence:
@@ -126,7 +127,7 @@ def _replay(process: ReverseProcess, context: Context, above: float, below: floa
         "output_unguided": test.paths.points_b[path].tolist(),
         "seed": context.seed,
     }
-    return Witness(data, replayed(test, rise_of(process), path))
+    return Witness(data, replayed(test, Rise(process), path))
 
 
 def confirm(item: Case, context: Context, failed: Evidence) -> Witness:
@@ -162,7 +163,7 @@ T1 = Claim(
     cases=cases,
     gather=gather,
     confirm=confirm,
-    statements=one_statement,
+    statements=path_statements,
     note=(
         "Tested in log-ratios log P(y)/P(k), which do not saturate. Sampled paths never decide "
         "'for all paths': the share that could still violate is given with its confidence."

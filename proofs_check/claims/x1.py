@@ -8,8 +8,8 @@ import sde_compare as sc
 from fokker_planck.functionals import complement_mass
 from proofs_check.claims.densities import read, solve
 from proofs_check.claims.hypotheses import ISOTROPIC, NOISY, NOT_GRAM
-from proofs_check.claims.pathwise import coupled_rise, path_evidence, replayed, rise_of
-from proofs_check.claims.t1 import one_statement
+from proofs_check.claims.pathwise import coupled_rise, path_evidence, replayed
+from proofs_check.claims.rises import Rise
 from proofs_check.claims.tables import case
 from proofs_check.evidence import Evidence, Witness
 from proofs_check.registry import Case, Claim, Context, Level
@@ -23,10 +23,15 @@ def cases(level: Level, seed: int) -> Sequence[Case]:
     return table
 
 
+def statements(item: Case) -> int:
+    """Return 4: the two of a path test, and the two ends of the losing share."""
+    return 4
+
+
 def gather(item: Case, context: Context) -> Sequence[Evidence]:
     """Return the rise of the log-odds at output; record how many paths lose, and the mean."""
     process = item.process
-    test = coupled_rise(process, process.with_strength(0), rise_of(process, "log_odds"), context)
+    test = coupled_rise(process, process.with_strength(0), Rise(process, "log_odds"), context)
     found = path_evidence("least rise of log P(y)/(1-P(y)) at output", test, context, None)
     n, losing, open_ = test.value.size, int(test.violating.sum()), int(test.undecided.sum())
     sure = sc.clopper_pearson_limits(losing, n, 1 - context.share)[0]
@@ -57,7 +62,7 @@ def gather(item: Case, context: Context) -> Sequence[Evidence]:
 def confirm(item: Case, context: Context, failed: Evidence) -> Witness:
     """Replay the losing path on the same Brownian path, at finer steps and by another rule."""
     process = item.process
-    rise = rise_of(process, "log_odds")
+    rise = Rise(process, "log_odds")
     test = coupled_rise(process, process.with_strength(0), rise, context)
     path = test.worst
     start = test.paths
@@ -86,6 +91,6 @@ CLAIM = Claim(
     cases=cases,
     gather=gather,
     confirm=confirm,
-    statements=one_statement,
+    statements=statements,
     note="The hypothesis of T1 is dropped. One path that loses, found again twice, refutes it.",
 )
