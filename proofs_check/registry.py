@@ -128,6 +128,8 @@ class Claim:
         Both sides are equal in every case, so that every case is a control.
     statements : callable
         Number of statistical statements made on a case: the run shares 1e-3 among them.
+    cost : float
+        Seconds that a case takes, roughly: dear cases are started first.
     """
 
     id: str
@@ -142,6 +144,7 @@ class Claim:
     equality: bool = False
     statements: Callable[[Case], int] = no_statements
     note: str = ""
+    cost: float = 1.0
 
     @property
     def expected(self) -> Verdict:

@@ -30,8 +30,9 @@ class Plan:
     own_model: bool
 
     def tasks(self) -> list[tuple[int, int]]:
-        """Return (claim, case) index pairs; dear cases first would not change any result."""
-        return [(i, j) for i, table in enumerate(self.cases) for j in range(len(table))]
+        """Return (claim, case) index pairs, dear claims first; the order changes no result."""
+        pairs = [(i, j) for i, table in enumerate(self.cases) for j in range(len(table))]
+        return sorted(pairs, key=lambda pair: -self.claims[pair[0]].cost)
 
     def key(self, i: int, j: int) -> str:
         """Return the content key of a case: everything that its record depends on."""

@@ -96,4 +96,5 @@ CLAIM = Claim(
     cases=cases,
     gather=gather,
     confirm=confirm,
+    cost=3.0,
 )

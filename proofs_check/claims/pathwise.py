@@ -136,6 +136,7 @@ def coupled_rise(
     rise: Rise,
     context: Context,
     n_steps: int | None = None,
+    deeper: tuple[int, ...] = DEEPER,
 ) -> PathTest:
     """Run both from one start with one noise and judge every path."""
     n_paths, default = SIZES[context.level]
@@ -163,7 +164,7 @@ def coupled_rise(
     factor = 1.0 if control else calibrate(rise, paths, fine, coarse)
     found = judge(rise, fine, coarse, paths.times[1:], REFINE, factor)
     test = PathTest(*found, *sort(*found), _light(paths), factor)
-    for depth in () if control else DEEPER:  # in a control no resolution tells 0 from 0
+    for depth in () if control else deeper:  # in a control no resolution tells 0 from 0
         if test.undecided.any():
             test = _deeper(test, rise, depth)
     return test

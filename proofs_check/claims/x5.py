@@ -14,8 +14,9 @@ from proofs_check.registry import Case, Claim, Context, Level
 
 def cases(level: Level, seed: int) -> Sequence[Case]:
     """Return the case table: a wide target around a narrow rival."""
-    table = [case("wide-narrow", 1, "ode"), case("wide-narrow", 2, "sde")]
+    table = [case("wide-narrow", 1, "ode")]
     if level == "full":
+        table += [case("wide-narrow", 2, "sde")]
         table += [case("wide-narrow", eta, "ode") for eta in (0.5, 2, 4)]
     return table
 
@@ -44,5 +45,6 @@ CLAIM = Claim(
     cases=cases,
     gather=gather,
     confirm=confirm,
+    cost=4.0,
     note="The hypothesis of E1 and E2 is dropped: a wide target around a narrow rival refutes it.",
 )
