@@ -29,6 +29,7 @@ ORDER = 8
 LEVEL = 1e-17  # probability that may lie outside the box
 FIRST_CELL = 0.15  # cell of the first grid, in units of the narrowest deviation of the model
 MAX_CELLS = 3000
+MAX_EVALUATIONS = 20_000  # of the drift in one run
 LOOSER = 10.0  # the tolerance of the time companion, relative; its longest step is doubled
 LEAST_STEPS = 16
 SPACE_RATIO = 4 / 3  # cells, relative to those of the space companion
@@ -247,7 +248,7 @@ def solve_central(
     """Solve by central differences; the companions are a coarser grid and a looser tolerance.
 
     Cells, then tolerances are refined until entropy and posterior mass claim at most ``tol``, or
-    refining no longer helps, or the grid has 3000 cells: the claim is what it then is.
+    refining no longer helps or costs too much (3000 cells): the claim is what it then is.
 
     Parameters
     ----------
@@ -282,7 +283,9 @@ def solve_central(
         tail = np.minimum(tail + bound.outside_at(np.array(-np.inf), ends[1], taus), 1.0)
     cost: dict[str, Any] = {"runs": 0, "steps": 0, "evaluations": 0}
 
-    def run(cells: int, rtol: float, max_step: float = process.horizon / LEAST_STEPS) -> Run:
+    longest = process.horizon / LEAST_STEPS
+
+    def run(cells: int, rtol: float, max_step: float) -> Run:
         grid = CentralGrid(process, lower, upper, cells)
         result, work = integrate(grid, taus, rtol, progress, max_step)
         cost["runs"] += 1
@@ -306,28 +309,31 @@ def solve_central(
     # errors of the fifth-order Radau stay well below its tolerance, those of DOP853 do not
     explicit = CentralGrid(process, lower, upper, cells).explicit
     rtol = float(np.clip(tol * (0.1 if explicit else 10.0), *RTOL_RANGE))
-    coarse, error = run(cells, rtol), np.inf
+    coarse, error = run(cells, rtol, longest), np.inf
     wanted = int(np.ceil(SPACE_RATIO * cells))
     while True:
         before, cells = cells, min(wanted, MAX_CELLS)
-        best = run(cells, rtol)
+        spent = cost["evaluations"]
+        best = run(cells, rtol, longest)
+        costly = cost["evaluations"] - spent > MAX_EVALUATIONS / 2
         last, error = error, claim(compared(best, space=coarse), process, "space")
         stalled = error > 0.5 * last and error < 1e-5
         hopeless = error > 0.1 and cells > MAX_CELLS / 3
-        if error <= 0.5 * tol or stalled or hopeless or cells == MAX_CELLS:
+        if error <= 0.5 * tol or stalled or hopeless or costly or cells == MAX_CELLS:
             break
         coarse, wanted = best, _next_cells(cells, before, error, tol)
 
     if error > 0.5 * tol and before > cells // 2:
         # the order is not seen yet: a companion near by would flatter
         before = cells // 2
-        coarse = run(before, rtol)
+        coarse = run(before, rtol, longest)
 
-    loose = run(cells, LOOSER * rtol, 2 * process.horizon / LEAST_STEPS)
+    loose = run(cells, LOOSER * rtol, 2 * longest)
     late = claim(compared(best, time=loose), process, "time")
     if late > max(0.5 * tol, error) and rtol > RTOL_RANGE[0]:
         rtol = max(rtol / max(LOOSER, 4 * late / tol), RTOL_RANGE[0])
-        loose, best, coarse = best, run(cells, rtol), run(before, rtol)
+        loose, longest = best, 0.5 * longest
+        best, coarse = run(cells, rtol, longest), run(before, rtol, longest)
     cost |= {"cells": cells, "rtol": rtol}
     return compared(best, space=coarse, time=loose), cost
 

@@ -347,7 +347,7 @@ def solve_finite_volume(
         more_space = wide > 0.5 * tol and space < MAX_SPACE and 2 * work <= MAX_WORK
         if not (more_time or more_space):
             break
-        space, time = space + more_space, time + more_time
+        space, time = space + int(more_space), time + int(more_time)
     finest = grading.mesh(taus, FIRST_STEPS, time + TIME_LEVELS - 1)[0].size - 1
     cost |= {"cells": rows[-1], "finest_steps": finest, "grading": grading.gamma}
     return TableReading(runs, tail, _ratios(reading)), cost
