@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -163,14 +164,15 @@ def run(
         else:
             finish(*pair, kept)
     tasks = [(plan.claims[i], plan.cases[i][j], plan.context) for i, j in todo]
-    for index, result in run_tasks(run_case, tasks, jobs):
-        i, j = todo[index]
-        record = failed(plan, i, j, result) if isinstance(result, BaseException) else result
-        if store is not None and record["verdict"] != "ERROR":
-            store.save_cell(plan.key(i, j), record)
-        if notes[i, j]:
-            record = {**record, "notes": [*record["notes"], notes[i, j]]}
-        finish(i, j, record)
+    with closing(run_tasks(run_case, tasks, jobs)) as results:
+        for index, result in results:
+            i, j = todo[index]
+            record = failed(plan, i, j, result) if isinstance(result, BaseException) else result
+            if store is not None and record["verdict"] != "ERROR":
+                store.save_cell(plan.key(i, j), record)
+            if notes[i, j]:
+                record = {**record, "notes": [*record["notes"], notes[i, j]]}
+            finish(i, j, record)
     adjusted = apply_holm(plan, done)
     for i in range(len(plan.claims)):
         if i not in records:

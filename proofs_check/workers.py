@@ -8,7 +8,7 @@ import pickle
 import signal
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
@@ -57,11 +57,11 @@ def portable(task: Task) -> bool:
 
 def run_tasks(
     function: Callable[..., Any], tasks: Sequence[Task], jobs: int
-) -> Iterator[tuple[int, Any]]:
+) -> Generator[tuple[int, Any], None, None]:
     """Yield (index, function(*task)) as tasks finish; an exception is yielded as the result.
 
     With one job, or tasks that cannot travel, everything runs in this process, in order. When the
-    caller stops early or is interrupted, the workers are ended.
+    caller closes it early or is interrupted, the workers are ended.
     """
     jobs = min(jobs, len(tasks))
     if jobs <= 1 or not all(portable(task) for task in tasks):

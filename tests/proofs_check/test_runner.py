@@ -302,3 +302,28 @@ def test_importing_the_package_loads_no_numerics():
     code = "import sys, proofs_check; print([m for m in ('numpy', 'scipy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path):
+    out = tmp_path / "out"
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys, multiprocessing\n"
+        "import proofs_check as pc\n"
+        "def stop(event):\n"
+        "    if event['type'] == 'case':\n"
+        "        raise KeyboardInterrupt\n"
+        "try:\n"
+        f"    pc.verify(['G0', 'T1-mono'], jobs=2, out={str(out)!r}, on_event=stop)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('stopped', flush=True)\n"
+        "    for child in multiprocessing.active_children():\n"
+        "        child.join(10)\n"
+        "    print(len(multiprocessing.active_children()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["stopped", "0"]
+    assert len(list((out / "cells").glob("*.json"))) >= 1
+    assert not list(out.rglob("*.tmp"))
