@@ -55,6 +55,20 @@ def least_of(cases: list[dict[str, Any]]) -> float | None:
     return min(known) if known else None
 
 
+def widest_of(cases: list[dict[str, Any]]) -> float | None:
+    """Return the largest |difference| / error of the controls over cases."""
+    known = [ratio for ratio in map(largest_difference, cases) if ratio is not None]
+    return max(known) if known else None
+
+
+def summary(cases: list[dict[str, Any]]) -> str:
+    """Return the least margin over cases in words; of controls alone, the largest difference."""
+    margin, difference = least_of(cases), widest_of(cases)
+    if margin is None and difference is not None:
+        return f"{difference:.2f} (control)"
+    return text(margin)
+
+
 def text(ratio: float | None) -> str:
     """Return a short text of a margin in units of its error."""
     if ratio is None:

@@ -70,7 +70,7 @@ def load_claim(path: Path) -> dict[str, Any]:
         **record,
         "cases": cases,
         "formula": to_svg(record["latex"]),
-        "least": margins.least_of(record["cases"]),
+        "margin": margins.summary(record["cases"]),
         "hypothesis": hypothesis_column(cases),
         "conclusion": tally(case.get("conclusion_verdict") for case in cases),
         "conditions": [condition_row(item, cases) for item in record["hypotheses"]],

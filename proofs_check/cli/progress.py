@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,8 +29,7 @@ class Row:
     """What is known of one claim so far."""
 
     n_cases: int
-    done: int = 0
-    worst: float | None = None
+    cases: list[dict[str, Any]] = field(default_factory=list)
     verdict: str = ""
     expected: str = ""
     as_expected: bool = True
@@ -38,18 +37,11 @@ class Row:
 
     def add(self, event: dict[str, Any]) -> None:
         """Count one finished case."""
-        self.done += 1
-        verdict = str(event["verdict"])
-        if not self.verdict or ORDER.index(verdict) < ORDER.index(self.verdict):
-            self.verdict = verdict
-        ratio = margins.least(event)
-        if ratio is not None:
-            self.worst = ratio if self.worst is None else min(self.worst, ratio)
+        self.cases.append(event)
 
     def close(self, record: dict[str, Any]) -> None:
         """Take the verdict of the finished claim."""
-        self.done = len(record["cases"])
-        self.worst = margins.least_of(record["cases"])
+        self.cases = record["cases"]
         self.verdict = str(record["verdict"])
         self.expected = str(record["expected"] or "")
         self.as_expected = bool(record["as_expected"])
@@ -59,7 +51,7 @@ class Row:
     def text(self) -> str:
         """The verdict in words."""
         if not self.finished:
-            return "running" if self.done else "waiting"
+            return "running" if self.cases else "waiting"
         if not self.as_expected:
             return f"{self.verdict}, expected {self.expected}"
         if self.expected == self.verdict == "REFUTED":
@@ -95,13 +87,13 @@ class Progress:
 
     def show(self, event: dict[str, Any]) -> None:
         """Print the claim that has just finished."""
-        if event["type"] == "claim":
+        if event["type"] == "start":
+            click.echo(f"{'claim':<8} {'cases':>9} {'margin / error':>15}   verdict")
+        elif event["type"] == "claim":
             name = event["record"]["id"]
             row = self.rows[name]
-            click.echo(
-                f"{name:<10} {row.done:>4} cases   least margin {margins.text(row.worst):>8} errors"
-                f"   {row.text}"
-            )
+            count = f"{len(row.cases)} case{'s' if len(row.cases) != 1 else ''}"
+            click.echo(f"{name:<8} {count:>9} {margins.summary(row.cases):>15}   {row.text}")
 
     def __enter__(self) -> Progress:
         return self
@@ -133,13 +125,13 @@ class LiveTable(Progress):
         from rich.table import Table
 
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        for name in ("claim", "cases", "least margin / error", "verdict"):
+        for name in ("claim", "cases", "margin / error", "verdict"):
             table.add_column(name, justify="left" if name in ("claim", "verdict") else "right")
         for name, row in list(self.rows.items()):
             table.add_row(
                 name,
-                f"{row.done}/{row.n_cases}",
-                margins.text(row.worst) if row.done else "",
+                f"{len(row.cases)}/{row.n_cases}",
+                margins.summary(row.cases) if row.cases else "",
                 f"[{row.colour}]{row.text}[/]",
             )
         return table

@@ -151,7 +151,7 @@ def test_the_exit_code_of_verify_says_what_came_out(cli, fake, tmp_path, claims,
     outcome = cli("verify")
     assert outcome.code == code
     lines = outcome.out.splitlines()
-    assert [line.split()[0] for line in lines[: len(claims)]] == [c["id"] for c in claims]
+    assert [line.split()[0] for line in lines[1 : len(claims) + 1]] == [c["id"] for c in claims]
     assert words in lines[-2] and lines[-1] == "report: proofs-check-out/report.html"
     assert (tmp_path / "proofs-check-out" / "report.html").is_file()
     quiet = cli("verify", "--quiet", "--out", "again")
@@ -247,10 +247,11 @@ def test_lines_of_progress_name_claim_cases_margin_and_verdict(capsys):
     for event in events(GOOD, FOUND, claim_record("T1", "REFUTED")):
         progress(event)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["E1", "X5", "T1"]
-    assert "2 cases" in lines[0] and "+3e8 errors" in lines[0] and lines[0].endswith("SUPPORTED")
-    assert "-3e8" in lines[1] and lines[1].endswith("REFUTED, as expected")
-    assert lines[2].endswith("REFUTED, expected SUPPORTED")
+    assert lines[0].split() == ["claim", "cases", "margin", "/", "error", "verdict"]
+    assert [line.split()[0] for line in lines[1:]] == ["E1", "X5", "T1"]
+    assert "2 cases" in lines[1] and "+3e8" in lines[1] and lines[1].endswith("SUPPORTED")
+    assert "-3e8" in lines[2] and lines[2].endswith("REFUTED, as expected")
+    assert lines[3].endswith("REFUTED, expected SUPPORTED")
 
 
 def test_the_live_table_follows_the_events():

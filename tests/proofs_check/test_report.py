@@ -120,6 +120,9 @@ def test_the_least_margin_leaves_controls_and_vacuous_cases_out():
     assert margins.least_of(cases) == pytest.approx(3e8)
     assert margins.largest_difference(cases[0]) == pytest.approx(1e-3)
     assert margins.least_of([]) is None
+    assert margins.summary(cases) == "+3e8" and margins.summary([cases[1]]) == "-"
+    control = {**cases[0], "evidence": cases[0]["evidence"][1:]}
+    assert margins.summary([control]) == "0.00 (control)"
     assert [margins.text(r) for r in (None, float("inf"), 3.14, -2e8, 99999.0)] == [
         *("-", "exact", "+3.1", "-2e8", "+1e5"),
     ]
