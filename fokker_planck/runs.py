@@ -75,6 +75,9 @@ class Reading(Protocol):
     def l1_differences(self) -> Budget:
         """Return the L1 error estimate of the density itself, by part."""
 
+    def pointwise_error(self, x: Array, i: int) -> Array:
+        """Return the error of the log-density at points, at output time ``i``."""
+
 
 def _edge(influence: Array) -> float:
     finite = influence[np.isfinite(influence)]
@@ -147,6 +150,19 @@ class GridReading:
             for name, companion in self.companions.items()
         }
         return {**out, "tail": 2 * self.tail}
+
+    def pointwise_error(self, x: Array, i: int) -> Array:
+        """Return the relative gaps between the runs, and the curve through every other node."""
+        points, mass = self.best.points[i], np.abs(self.best.mass[i])
+        gap = sum((np.abs(c[i] - self.best.mass[i]) for c in self.companions.values()), EPS * mass)
+        skipped = Density(points[::2], self.density(i).values[::2], self.best.mass[i][::2])
+        full, coarse = self.density(i).log_pdf(x), skipped.log_pdf(x)
+        # the largest gap within a few nodes, over the smallest mass
+        near = np.maximum.reduce([np.roll(gap, shift) for shift in (-2, -1, 0, 1, 2)])
+        least = np.minimum.reduce([np.roll(mass, shift) for shift in (-2, -1, 0, 1, 2)])
+        relative = near / np.maximum(least, np.finfo(float).tiny)
+        error = np.interp(x, points, relative, left=np.inf, right=np.inf) + np.abs(full - coarse)
+        return np.where(error < 0.5, error, np.inf)
 
 
 @dataclass(frozen=True)
@@ -223,6 +239,10 @@ class CharacteristicReading:
             change = np.abs(log_p - self.coarse_time.log_density[i])
             out[i] = np.sum(self.best.mass[i] * (move * slope + change + self.drift_error[i]))
         return {"time": out, "tail": np.full(out.size, 2 * self.lost)}
+
+    def pointwise_error(self, x: Array, i: int) -> Array:
+        """Return unknown: densities at points come from backward characteristics."""
+        return np.full(np.shape(x), np.inf)
 
 
 @dataclass(frozen=True)
@@ -308,6 +328,10 @@ class TableReading:
             parts["space"] = np.sum(np.abs(merged - self.runs[-2][-1].mass), axis=1)
         parts["cell"] = np.sum(np.abs(np.diff(fine, n=2, axis=1)), axis=1) / 24
         return {**parts, "tail": 2 * self.tail}
+
+    def pointwise_error(self, x: Array, i: int) -> Array:
+        """Return unknown: a table of functionals has no extrapolated density."""
+        return np.full(np.shape(x), np.inf)
 
 
 READINGS: dict[str, Any] = {

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fokker_planck.density import Density
 from fokker_planck.estimate import Estimate
@@ -123,6 +123,31 @@ class Solution:
     def density(self, i: int) -> Density:
         """Return the density at output time ``taus[i]``."""
         return self.reading.density(range(len(self))[i])
+
+    def log_density(self, x: ArrayLike, i: int = -1) -> tuple[Array, Array]:
+        """Return log p(x) at output time ``taus[i]`` and its error, at any points.
+
+        For characteristics by integrating backwards from the points to the start; for grid
+        methods by interpolation, with an error that grows to inf where the density sinks below
+        what the runs agree on.
+
+        Parameters
+        ----------
+        x : array_like, shape (n,)
+        i : int
+
+        Returns
+        -------
+        log_density, error : ndarray, shape (n,)
+        """
+        points = np.atleast_1d(np.asarray(x, dtype=float))
+        index = range(len(self))[i]
+        if self.method == "characteristics" and self.process is not None:
+            from fokker_planck.methods.characteristics import backward_log_density
+
+            return backward_log_density(self.process, points, float(self.taus[index]))
+        log_p = self.density(index).log_pdf(points)
+        return log_p, self.reading.pointwise_error(points, index)
 
     def distribution(self, i: int) -> tuple[Array, Array, float]:
         """Return points, the distribution function there, and an error uniform in x."""

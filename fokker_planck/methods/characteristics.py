@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 #: the outermost starting nodes, in standard deviations: beyond lies 2e-19 of the mass
 REACH = 9.0
 MAX_NODES = 1 << 14
+#: local errors below this are rounding
+LEAST_TOL = 1e-15
 
 
 def starting_nodes(law: GaussianMixture, n_per_deviation: int) -> tuple[Array, Array, float]:
@@ -89,7 +91,7 @@ def solve_characteristics(
     if not process.deterministic:
         raise ValueError("method characteristics needs a process without noise (the ODE sampler)")
     field = _field(process)
-    per_deviation, local_tol = 8, 0.02 * tol
+    per_deviation, local_tol = 8, max(0.02 * tol, LEAST_TOL)
     for attempt in range(6):
         nodes, mass, lost = starting_nodes(process.initial, per_deviation)
         pilot = slice(None, None, max(1, nodes.size // 48))
@@ -124,9 +126,9 @@ def solve_characteristics(
                 break
             per_deviation *= 2
         if worst["time"] > 0.4 * tol:
-            if local_tol < 1e-15:
+            if local_tol <= LEAST_TOL:
                 break
-            local_tol *= 0.05
+            local_tol = max(0.05 * local_tol, LEAST_TOL)
     steps = 2 * (mesh.size - 1)
     return reading, {"nodes": nodes.size, "steps": steps, "evaluations": 12 * steps}
 

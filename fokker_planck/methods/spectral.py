@@ -40,6 +40,8 @@ from fokker_planck.tails import TailBound, tail_bound
 Array = NDArray[np.float64]
 Potential = Callable[[Array, Array], Array]
 MAX_MODES = 4096
+#: local errors and amplitudes below this are rounding
+LEAST_TOL = 3e-14
 N_ATTEMPTS = 4
 #: the spectrum's end that must be empty; and how many more modes the fine run has
 COARSER = 0.8
@@ -330,7 +332,7 @@ def solve_spectral(
     if process.deterministic:
         raise ValueError("method spectral needs noise_level > 0 (the SDE sampler)")
     problem = pose(process, potential)
-    local_tol, mode_tol = 2e-3 * tol, 0.01 * tol
+    local_tol, mode_tol = max(2e-3 * tol, LEAST_TOL), max(0.01 * tol, LEAST_TOL)
     for attempt in range(N_ATTEMPTS):
         n = _good_size(max(64, 2.6 * problem.length))
         start = _initial(problem, n, log_weight)
@@ -365,9 +367,9 @@ def solve_spectral(
         if worst <= 0.6 * tol:
             break
         cut = max(min(0.1, 0.1 * tol / worst), 1e-3)
-        local_tol, mode_tol = max(local_tol * cut, 1e-15), max(mode_tol * cut, 1e-15)
-        if max([n, *first.modes]) >= MAX_MODES:
+        if max([n, *first.modes]) >= MAX_MODES or max(local_tol, mode_tol) <= LEAST_TOL:
             break
+        local_tol, mode_tol = max(local_tol * cut, LEAST_TOL), max(mode_tol * cut, LEAST_TOL)
     cost = {
         "steps": mesh.size - 1,
         "modes": max([n_fine, *modes]),

@@ -1,0 +1,134 @@
+"""The spectral method: reference values, convergence, guards, Feynman-Kac weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fokker_planck as fp
+from fokker_planck.methods.spectral import solve_spectral
+from fokker_planck.solution import Solution
+
+TWO = fp.GaussianMixture([0.5, 0.5], [-1, 1])
+REFERENCE = {"entropy": 1.0942411700358, "posterior_mass": 0.9556945098651344}
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_reference_values_lie_within_the_claim(name):
+    solution = fp.solve(fp.reverse_process(TWO, 1, strength=3.0))
+    estimate = getattr(solution, name)[-1]
+    assert solution.method == "spectral"
+    assert estimate.error <= 1e-8
+    # the reference is given to 13 digits
+    assert abs(estimate.value - REFERENCE[name]) <= estimate.error + 5e-14
+
+
+def test_the_error_falls_to_1e_10_and_the_claim_follows_it():
+    process = fp.reverse_process(TWO, 1, strength=3.0)
+    errors, claims = [], []
+    for tol in (1e-4, 1e-6, 1e-8, 1e-10):
+        estimate = fp.solve(process, tol=tol).entropy[-1]
+        errors.append(abs(estimate.value - REFERENCE["entropy"]))
+        claims.append(estimate.error)
+        assert claims[-1] <= tol
+        assert errors[-1] <= claims[-1] + 5e-14
+    assert errors[-1] < 1e-10
+    assert claims == sorted(claims, reverse=True)
+
+
+@pytest.mark.parametrize("noise_level", [0.3, 1.0, 2.0])
+def test_any_noise_level_against_the_closed_form(noise_level):
+    process = fp.reverse_process(
+        fp.GaussianMixture([0.4, 0.6], [-1, 1.5], [0.5, 2.0]), 1, noise_level=noise_level
+    )
+    taus = np.array([0.0, 1.0, 4.0, 5.0])
+    solution = fp.solve(process, taus=taus, method="spectral")
+    m, v = fp.unguided_moments(process, taus)
+    assert np.all(solution.mean.contains(m))
+    assert np.all(solution.covariance.contains(v))
+    assert np.all(solution.entropy.contains(0.5 * np.log(2 * np.pi * np.e * v)))
+    assert np.all(solution.entropy.error <= 1e-8)
+
+
+def test_small_variance_is_followed_by_the_moving_frame():
+    process = fp.reverse_process(fp.GaussianMixture([0.5, 0.5], [-1, 1], 1e-2), 1)
+    solution = fp.solve(process)
+    _, v = fp.unguided_moments(process, process.horizon)
+    truth = 0.5 * np.log(2 * np.pi * np.e * float(v))
+    assert solution.entropy[-1].contains(truth)
+    assert solution.entropy[-1].error <= 1e-8
+
+
+def test_mass_is_kept_and_the_density_matches_at_points():
+    process = fp.reverse_process(TWO, 1)
+    solution = fp.solve(process)
+    m, v = (float(item) for item in fp.unguided_moments(process, process.horizon))
+    x = np.linspace(m - 4, m + 4, 9)
+    exact = np.exp(-((x - m) ** 2) / (2 * v)) / np.sqrt(2 * np.pi * v)
+    assert abs(solution.mass[-1].value - 1) < 1e-12
+    assert np.allclose(solution.density(-1).pdf(x), exact, atol=1e-8)
+    points, cdf, error = solution.distribution(-1)
+    from scipy.special import ndtr
+
+    assert np.abs(cdf - ndtr((points - m) / np.sqrt(v))).max() <= error < 1e-5
+
+
+def test_entropy_production():
+    """I1 for the SDE: dH/dtau = E div b + lambda^2 E |grad log p|^2, by central differences."""
+    process = fp.reverse_process(TWO, 1, strength=3.0)
+    h, tau = 1e-3, 4.0
+    solution = fp.solve(process, taus=[tau - h, tau, tau + h], tol=1e-10)
+    density = solution.density(1)
+    keep = density.reliable
+    slope = np.gradient(density.log_values[keep], density.points[keep], edge_order=2)
+    fisher = float(np.sum(density.mass[keep] * slope**2))
+    rate = solution.expectation(process.divergence)[1].value + fisher
+    change = (solution.entropy[2].value - solution.entropy[0].value) / (2 * h)
+    assert change == pytest.approx(rate, abs=2e-4)
+
+
+def test_a_double_well_of_the_users_own():
+    """The stationary law of dx = (x - x^3) dtau + dB is exp(x^2 - x^4 / 2), a Boltzmann law."""
+    process = fp.Process(lambda x, tau: x - x**3, 1.0, fp.GaussianMixture([1.0], [0.5], 0.3), 40.0)
+    solution = fp.solve(process, tol=1e-7)
+    x = np.linspace(-4, 4, 4001)
+    p = np.exp(x**2 - x**4 / 2)
+    p /= p.sum() * (x[1] - x[0])
+    second = float(np.sum(x * x * p) * (x[1] - x[0]))
+    mean_square = solution.expectation(lambda y, tau: y * y)[-1]
+    # what is left of the start decays like exp(-lambda_1 tau), lambda_1 about 0.39
+    assert abs(mean_square.value - second) <= mean_square.error + 1e-6
+
+
+def test_feynman_kac_weights_give_the_mean_reciprocal_posterior():
+    """Q = p / P solves the equation of strength eta - 1 with killing 2 eta |grad log P|^2.
+
+    At strength 0 with the exact start E[1/P] = 1/w exactly.
+    """
+    exact = fp.reverse_process(TWO, 1, strength=0.0, initial="exact")
+    taus = np.array([0.0, 5.0])
+    posterior = exact.posterior
+
+    def drift(x, tau):
+        t = exact.forward_time(tau)
+        return exact.drift(x, tau) - 2 * posterior.posterior_gradient(x, t)
+
+    weighted = fp.Process(drift, exact.noise, exact.initial, exact.horizon)
+    reading, _ = solve_spectral(
+        weighted, taus, 1e-8, None, log_weight=lambda x: -exact.log_posterior(x, 0.0)
+    )
+    q = Solution(weighted, taus, "spectral", reading)
+    assert q.mass[0].value == pytest.approx(2.0, abs=1e-6)
+    assert q.mass[-1].value == pytest.approx(2.0, abs=1e-6)
+
+
+def test_the_ode_is_refused():
+    with pytest.raises(ValueError, match="spectral"):
+        fp.solve(fp.reverse_process(TWO, 1, sampler="ode"), method="spectral")
+
+
+def test_noise_that_stops_is_refused_and_auto_falls_back():
+    start = fp.GaussianMixture([1.0], [0.0])
+    process = fp.Process(lambda x, tau: -x, lambda tau: 1.0 if tau < 0.5 else 0.0, start, 1.0)
+    with pytest.raises(fp.SolverError, match="noise amplitude"):
+        fp.solve(process, method="spectral")
