@@ -49,7 +49,7 @@ def render(folder: Path) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    templates.filters.update(number=number, ratio=margins.text, parameter=parameter)
+    templates.filters.update(number=number, parameter=parameter)
     return templates.get_template("report.html.j2").render(
         claims=claims,
         counts=[(name, index["summary"].get(name, 0)) for name in ORDER],
@@ -63,7 +63,11 @@ def load_claim(path: Path) -> dict[str, Any]:
     """Return a claim's record with what the template shows of it."""
     record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     cases = [
-        {**case, "evidence": [{**item, **shown(item)} for item in case["evidence"]]}
+        {
+            **case,
+            "model": model_line(case["parameters"]),
+            "evidence": [{**item, **shown(item)} for item in case["evidence"]],
+        }
         for case in record["cases"]
     ]
     return {
@@ -81,7 +85,9 @@ def shown(evidence: dict[str, Any]) -> dict[str, Any]:
     """Return what the template adds to a piece of evidence: its margin in units of its error."""
     control, margin = margins.is_control(evidence), evidence["margin"]
     ratio = margins.in_errors(margin["value"], margin["error"], control)
-    return {"control": control, "ratio": ratio}
+    if control and ratio is not None:
+        return {"ratio": f"{ratio:.2f} (control)"}
+    return {"ratio": margins.text(ratio)}
 
 
 def hypothesis_column(cases: list[dict[str, Any]]) -> str:
@@ -132,6 +138,19 @@ def parameter(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {parameter(item)}" for key, item in value.items())
     return str(value)
+
+
+def model_line(parameters: dict[str, Any]) -> str:
+    """Return the parameters of a case in one line, without what another entry already says."""
+    shown = dict(parameters)
+    shown.pop("noise_level", None)  # the sampler names it
+    if shown.get("guidance", {}).get("name") == "constant":
+        del shown["guidance"]  # the strength says it
+    initial = shown.get("initial", {})
+    if len(initial.get("weights", [])) == 1:
+        law = f"N({parameter(initial['means'][0])}, {parameter(initial['covariances'][0])})"
+        shown["initial"] = law.translate({ord("["): None, ord("]"): None})
+    return "; ".join(f"{key} {parameter(value)}" for key, value in shown.items())
 
 
 def load_figures(folder: Path) -> list[dict[str, str]]:

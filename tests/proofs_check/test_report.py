@@ -100,6 +100,16 @@ def test_a_formula_that_cannot_be_drawn_gives_none():
     assert to_svg(r"\bigl(x\bigr) \le \text{one two}").startswith("<svg")
 
 
+def test_the_line_of_a_model_says_nothing_twice():
+    start = {"weights": [1.0], "means": [[0.0]], "covariances": [[[1.0]]]}
+    guidance = {"name": "constant", "strength": 3.0}
+    line = report.model_line(
+        {"means": [-1.0, 1.0], "strength": 3.0, "noise_level": 1.0, "sampler": "sde"}
+        | {"guidance": guidance, "initial": start}
+    )
+    assert line == "means [-1, 1]; strength 3; sampler sde; initial N(0, 1)"
+
+
 @pytest.mark.parametrize(
     ("margin", "error", "control", "expected"),
     [
