@@ -104,17 +104,20 @@ class GridReading:
         Node masses of the companion runs, on the points of ``best``.
     tail : ndarray, shape (m,)
         Probability that may lie outside the box at or before each time.
+    conserved : bool
+        Whether the total mass is 1 in truth (not so for Feynman-Kac weights).
     """
 
     best: Run
     companions: dict[str, Array]
     tail: Array
+    conserved: bool = True
     kind: ClassVar[str] = "grid"
 
     def read(self, functional: Functional) -> tuple[Array, Budget]:
         """Return values and error budget."""
         values = self.best.values(functional)
-        names = [*self.companions, "quadrature", "tail", "negative", "rounding"]
+        names = [*self.companions, "quadrature", "defect", "tail", "negative", "rounding"]
         budget: Budget = {name: np.zeros(values.size) for name in names}
         for i in range(values.size):
             snap = self.best.snapshot(i)
@@ -122,6 +125,11 @@ class GridReading:
             for name, companion in self.companions.items():
                 gap = np.abs(companion[i] - snap.mass)
                 budget[name][i] = np.sum(np.where(gap == 0, 0.0, gap * np.where(gap == 0, 0.0, w)))
+            # the constant c of N1 counts with whatever the masses differ by
+            total = snap.mass.sum()
+            gaps = [abs(companion[i].sum() - total) for companion in self.companions.values()]
+            defect = max([*gaps, abs(total - 1) if self.conserved else 0.0])
+            budget["defect"][i] = defect * abs(values[i])
             for half in (slice(0, None, 2), slice(1, None, 2)):
                 part = functional.value(
                     Snapshot(
@@ -182,6 +190,8 @@ class CharacteristicReading:
         Probability of the start beyond the outermost nodes.
     drift_error : ndarray, shape (m, n)
         Error of the carried log-density from a differenced divergence; zero where it is exact.
+    steps : int
+        Steps of the integrator: each may add a rounding.
     """
 
     best: Run
@@ -189,6 +199,7 @@ class CharacteristicReading:
     start_distribution: Array
     lost: float
     drift_error: Array
+    steps: int
     kind: ClassVar[str] = "characteristics"
 
     def read(self, functional: Functional) -> tuple[Array, Budget]:
@@ -216,7 +227,7 @@ class CharacteristicReading:
             if functional.name == "entropy" or "log" in functional.name:
                 budget["divergence"][i] = np.sum(fine.mass * self.drift_error[i])
             scale = np.sum(fine.mass * np.abs(w_fine)) + abs(values[i])
-            budget["rounding"][i] = 16 * EPS * scale
+            budget["rounding"][i] = (16 + self.steps) * EPS * scale
         return values, budget
 
     def density(self, i: int) -> Density:

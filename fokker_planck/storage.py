@@ -47,6 +47,7 @@ def _pack(reading: Reading) -> tuple[dict[str, Any], dict[str, Any]]:
         _put_run(arrays, "best", reading.best)
         arrays["tail"] = reading.tail
         header["companions"] = list(reading.companions)
+        header["conserved"] = reading.conserved
         for name, companion in reading.companions.items():
             arrays[f"companion/{name}"] = companion
     elif isinstance(reading, CharacteristicReading):
@@ -55,6 +56,7 @@ def _pack(reading: Reading) -> tuple[dict[str, Any], dict[str, Any]]:
         arrays["start_distribution"] = reading.start_distribution
         arrays["drift_error"] = reading.drift_error
         header["lost"] = reading.lost
+        header["steps"] = reading.steps
     elif isinstance(reading, TableReading):
         arrays["tail"] = reading.tail
         header["shape"] = [len(row) for row in reading.runs]
@@ -73,7 +75,8 @@ def _unpack(arrays: Any, header: dict[str, Any]) -> Reading:
         raise ValueError(f"path: unknown reading {kind!r}")
     if kind == GridReading.kind:
         companions = {name: arrays[f"companion/{name}"] for name in header["companions"]}
-        return GridReading(_get_run(arrays, "best"), companions, arrays["tail"])
+        best = _get_run(arrays, "best")
+        return GridReading(best, companions, arrays["tail"], header["conserved"])
     if kind == CharacteristicReading.kind:
         return CharacteristicReading(
             _get_run(arrays, "best"),
@@ -81,6 +84,7 @@ def _unpack(arrays: Any, header: dict[str, Any]) -> Reading:
             arrays["start_distribution"],
             header["lost"],
             arrays["drift_error"],
+            header["steps"],
         )
     runs = [
         [_get_run(arrays, f"run/{s}/{q}") for q in range(n)] for s, n in enumerate(header["shape"])
@@ -147,7 +151,7 @@ def load(path: str | os.PathLike[str]) -> Solution:
         If the file is missing, torn or of another kind.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         header = json.loads(arrays["header"].tobytes().decode())
         if header["format"] != FORMAT:

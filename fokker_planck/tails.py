@@ -128,7 +128,7 @@ class TailBound:
         lower = np.min(self.low_mean - z * self.sandwich_deviation, axis=0)
         upper = np.max(self.high_mean + z * self.sandwich_deviation, axis=0)
         for q, centre, log_moment in self.lyapunov:
-            reach = np.sqrt(2 * (log_moment - np.log(level)) / q)
+            reach = np.sqrt(2 * (log_moment - np.log(level / 2)) / q)
             lower, upper = np.fmax(lower, centre - reach), np.fmin(upper, centre + reach)
         if mean is not None:
             reach = (z + slack) * self.lipschitz
@@ -164,6 +164,11 @@ def tail_bound(process: Dynamics) -> TailBound:
     process : Dynamics
         One-dimensional.
     """
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _tail_bound(process)
+
+
+def _tail_bound(process: Dynamics) -> TailBound:
     taus = graded_times(process.horizon)
     start = process.initial
     m0, v0 = start.means[:, 0], start.covariances[:, 0, 0]

@@ -114,6 +114,7 @@ def solve_characteristics(
             law_distribution(process.initial, nodes),
             lost,
             _divergence_error(process, best, nodes, mass, halved(mesh), taus),
+            2 * (mesh.size - 1),
         )
         budgets = [reading.read(functional)[1] for functional in watched(process)]
         worst = {part: max(float(b[part].max()) for b in budgets) for part in budgets[0]}

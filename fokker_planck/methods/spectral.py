@@ -40,6 +40,10 @@ from fokker_planck.tails import TailBound, tail_bound
 Array = NDArray[np.float64]
 Potential = Callable[[Array, Array], Array]
 MAX_MODES = 4096
+#: beyond, an implicit method is faster
+MOST_STEPS = 6_000
+#: largest speed times wavenumber times step seen to be stable
+STABILITY = 2.2
 #: local errors and amplitudes below this are rounding
 LEAST_TOL = 3e-14
 N_ATTEMPTS = 4
@@ -84,6 +88,13 @@ class Problem:
             centre + scale * outer_low, centre + scale * outer_high, taus, mean
         )
         return far + self.pilot.outside(self.lower, self.lower + self.length, taus)
+
+    def expected_steps(self) -> float:
+        """Return about how many steps stability asks for: speed times wavenumber, over time."""
+        taus = self.bound.taus
+        speed = np.abs(self.velocity(taus, self.nodes(64))[0]).max(axis=1)
+        wavenumber = 2.6 * np.pi
+        return float(np.trapezoid(speed, taus)) * wavenumber / STABILITY
 
     def nodes(self, n: int) -> Array:
         """Return n equally spaced y, the left end included."""
@@ -270,8 +281,10 @@ def pose(process: Dynamics, potential: Potential | None = None) -> Problem:
     SolverError
         If no finite box is known, or the noise vanishes or is not smooth in time.
     """
-    frame = moment_frame(process)
     bound = tail_bound(process)
+    if not (np.all(np.isfinite(bound.static_box())) or np.all(np.isfinite(bound.lipschitz))):
+        raise SolverError("spectral: no tail bound gives a usable box")
+    frame = moment_frame(process)
     horizon = process.horizon
     m, s, _, _ = frame.at(bound.taus)
     lower, upper = bound.interval(mean=m, slack=1.0)
@@ -292,9 +305,15 @@ def pose(process: Dynamics, potential: Potential | None = None) -> Problem:
     low, high = pilot.box()
     # a margin against the wrap-around of the periodic box
     margin = 0.02 * (high - low)
-    return Problem(
+    problem = Problem(
         process, frame, low - margin, high - low + 2 * margin, series, potential, bound, pilot
     )
+    steps = problem.expected_steps()
+    if steps > MOST_STEPS:
+        raise SolverError(
+            f"spectral: about {steps:.1g} explicit steps, more than {MOST_STEPS}: too stiff"
+        )
+    return problem
 
 
 def _initial(problem: Problem, n: int, log_weight: Any = None) -> Array:
@@ -359,7 +378,7 @@ def solve_spectral(
         if not all(np.all(np.isfinite(u)) for u, _ in fine):
             raise SolverError("spectral: unstable at the steps that the error allows")
         for oversampling in OVERSAMPLING:
-            reading = _read_off(problem, taus, first, fine, oversampling)
+            reading = _read_off(problem, taus, first, fine, oversampling, log_weight is None)
             budgets = [reading.read(functional)[1] for functional in watched(process)]
             if max(float(budget["quadrature"].max()) for budget in budgets) <= 0.1 * tol:
                 break
@@ -380,7 +399,12 @@ def solve_spectral(
 
 
 def _read_off(
-    problem: Problem, taus: Array, first: Pass, fine: list[tuple[Array, int]], oversampling: int
+    problem: Problem,
+    taus: Array,
+    first: Pass,
+    fine: list[tuple[Array, int]],
+    oversampling: int,
+    conserved: bool,
 ) -> GridReading:
     n = _good_size(oversampling * max(size for _, size in fine))
     y = problem.nodes(n)
@@ -393,4 +417,4 @@ def _read_off(
     best, companion = densities(fine), densities(first.outputs)
     run = grid_run(taus, m + s * y, best / s, np.broadcast_to(s * dy, best.shape))
     tail = problem.tail(taus, np.array(first.mesh), np.array(first.means))
-    return GridReading(run, {"resolution": companion * dy}, tail)
+    return GridReading(run, {"resolution": companion * dy}, tail, conserved)
