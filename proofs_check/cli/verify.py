@@ -92,9 +92,20 @@ def finish(
     from proofs_check import report
     from proofs_check.cli.figures import make_figures
 
-    drawn = None if process is None or process.dimension == 1 else ["verdicts"]
-    make_figures(drawn, folder, seed, level, process=process, jobs=jobs, quiet=quiet)
+    make_figures(drawable(process), folder, seed, level, process=process, jobs=jobs, quiet=quiet)
     return report.write(folder)
+
+
+def drawable(process: Any) -> list[str] | None:
+    """Return the figures that make sense for a user's own model; None means all."""
+    if process is None:
+        return None
+    if process.dimension != 1:
+        return ["verdicts"]
+    # without a rival component there is no confidence to gain or lose
+    if (process.mixture.weights > 0).sum() == 1:
+        return ["travel", "histogram", "verdicts"]
+    return None
 
 
 def summary_line(report: Report, seconds: float) -> str:

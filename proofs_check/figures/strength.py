@@ -91,19 +91,24 @@ def caption(model: str, curves: list[dict[str, Any]], settings: dict[str, Any]) 
         f"entropy H (C) at the output against guidance strength; {model}. Curves: density at "
         f"{len(curves[0]['strength'])} strengths, joined by a cubic spline; errors "
         f"at most {worst['posterior_mass']} in P, {worst['complement_mass']} in 1 - P and "
-        f"{worst['entropy']} in H, thinner than the line. Points: {settings['n_paths']} paths of "
-        f"{settings['n_steps']} steps, {settings['rule']} rule, at strengths {numbers(strengths)}; "
+        f"{worst['entropy']} in H, drawn as a band where wider than the line. Points: "
+        f"{settings['n_paths']} paths of {settings['n_steps']} steps, {settings['rule']} rule, at strengths {numbers(strengths)}; "
         f"bars are 99 % intervals (empirical Bernstein; in C of -log p averaged) and do not "
         f"cover the bias of the step size."
     )
 
 
-def smooth(strength: list[float], values: Any) -> tuple[Any, Any]:
-    """Return a cubic spline through positive values, in the root of the strength."""
+def smooth(strength: list[float], values: Any, log: bool) -> tuple[Any, Any]:
+    """Return a cubic spline in the root of the strength, through values or their logarithms."""
     from scipy.interpolate import CubicSpline
 
-    roots = np.sqrt(strength)
+    known = np.isfinite(values) & ((values > 0) if log else True)
+    roots, values = np.sqrt(strength)[known], values[known]
+    if roots.size < 2:
+        return roots**2, values
     fine = np.linspace(roots[0], roots[-1], 161)
+    if log:
+        return fine**2, np.exp(CubicSpline(roots, np.log(values))(fine))
     return fine**2, CubicSpline(roots, values)(fine)
 
 
@@ -112,7 +117,11 @@ def curve_panel(ax: Axes, record: dict[str, Any], name: str, log: bool = False) 
     for curve in record["curves"]:
         colour = sampler_colour(curve["noise_level"])
         values = np.array([item["value"] for item in curve[name]], dtype=float)
-        ax.plot(*smooth(curve["strength"], values), color=colour, zorder=2)
+        error = np.array([item["error"] for item in curve[name]], dtype=float)
+        floor = 1e-6 * values if log else -np.inf
+        low, high = np.maximum(values - error, floor), values + error
+        ax.fill_between(curve["strength"], low, high, color=colour, alpha=0.2, lw=0, zorder=1)
+        ax.plot(*smooth(curve["strength"], values, log), color=colour, zorder=2)
         x = [point["strength"] for point in curve["points"]]
         y = np.array([point[name]["value"] for point in curve["points"]], dtype=float)
         bar = np.array([point[name]["error"] for point in curve["points"]], dtype=float)
@@ -126,20 +135,37 @@ def curve_panel(ax: Axes, record: dict[str, Any], name: str, log: bool = False) 
     ax.set_xticks(np.arange(0, TOP + 1, 4))
 
 
-def label_curves(ax: Axes, record: dict[str, Any], name: str, offsets: dict[float, int]) -> None:
-    """Write the samplers' names next to their curves."""
-    for curve in record["curves"]:
-        j = int(np.searchsorted(curve["strength"], 7.5))
+def label_curves(ax: Axes, record: dict[str, Any], name: str, below: bool = False) -> None:
+    """Write the samplers' names beside their curves, where these lie farthest apart.
+
+    Above each curve; with ``below``, the lower curve has its name below.
+    """
+    curves = record["curves"]
+    x = np.array(curves[0]["strength"])
+    free = [j for j in range(x.size) if 4 < x[j] < 12 and x[j] not in sampled(record)]
+    heights = [
+        ax.transData.transform([(x[j], curve[name][j]["value"] or np.nan) for j in free])[:, 1]
+        for curve in curves
+    ]
+    gaps = np.ptp(heights, axis=0)
+    best = int(np.argmax(np.where(np.isfinite(gaps), gaps, -1.0)))
+    ranks = np.argsort(np.argsort([height[best] for height in heights]))
+    for curve, rank in zip(curves, ranks, strict=True):
         ax.annotate(
             sampler_name(curve["noise_level"]),
-            (curve["strength"][j], curve[name][j]["value"]),
-            xytext=(0, offsets.get(curve["noise_level"], 6)),
+            (x[free[best]], curve[name][free[best]]["value"] or np.nan),
+            xytext=(2, -9 if below and rank == 0 else 9),
             textcoords="offset points",
             color=sampler_colour(curve["noise_level"]),
             ha="center",
             va="center",
             fontweight="bold",
         )
+
+
+def sampled(record: dict[str, Any]) -> set[float]:
+    """Return the strengths at which samples were drawn."""
+    return {point["strength"] for curve in record["curves"] for point in curve["points"]}
 
 
 @styled
@@ -151,16 +177,17 @@ def draw(record: dict[str, Any]) -> Figure:
     confidence.set_ylabel(r"confidence $P$")
     bottom, _ = confidence.get_ylim()
     confidence.set_ylim(bottom, 1 + 0.1 * (1 - bottom))
-    label_curves(confidence, record, "posterior_mass", {0.0: 8, 1.0: -10})
+    label_curves(confidence, record, "posterior_mass", below=True)
     curve_panel(complement, record, "complement_mass", log=True)
     complement.set_yscale("log")
     values = [c["value"] for curve in record["curves"] for c in curve["complement_mass"]]
-    complement.set_ylim(0.4 * min(values), 1.5 * max(values))
+    positive = [value for value in values if value is not None and value > 1e-300]
+    complement.set_ylim(0.4 * min(positive, default=0.1), 1.5 * max(positive, default=1.0))
     complement.set_ylabel(r"$1 - P$")
-    label_curves(complement, record, "complement_mass", {0.0: 10, 1.0: 9})
+    label_curves(complement, record, "complement_mass")
     curve_panel(entropy, record, "entropy")
     entropy.set_ylabel(r"entropy $H$ (nats)")
-    label_curves(entropy, record, "entropy", {0.0: 10, 1.0: 9})
+    label_curves(entropy, record, "entropy")
     for ax, letter in zip((confidence, complement, entropy), "ABC", strict=True):
         panel_letter(ax, letter)
     return settled(figure)

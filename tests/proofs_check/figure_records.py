@@ -49,6 +49,7 @@ def strength() -> dict[str, Any]:
         points = [
             {"strength": s, **{name: estimate(values[name][k], 0.02) for name in names}}
             for k, s in enumerate(grid.tolist())
+            if k % 2 == 0
         ]
         curve = {name: [estimate(v) for v in values[name].tolist()] for name in names}
         curves.append(
