@@ -93,8 +93,8 @@ def caption(model: str, curves: list[dict[str, Any]], settings: dict[str, Any]) 
         f"at most {worst['posterior_mass']} in P, {worst['complement_mass']} in 1 - P and "
         f"{worst['entropy']} in H, drawn as a band where wider than the line. Points: "
         f"{settings['n_paths']} paths of {settings['n_steps']} steps, {settings['rule']} rule, "
-        f"at strengths {numbers(strengths)}; bars are 99 % intervals (empirical Bernstein; in C of -log p averaged) and do not "
-        f"cover the bias of the step size."
+        f"at strengths {numbers(strengths)}; bars are 99 % intervals (empirical "
+        f"Bernstein; in C of -log p averaged) and do not cover the bias of the step size."
     )
 
 
