@@ -27,6 +27,7 @@ from fokker_planck.methods.characteristics import watched
 from fokker_planck.methods.runge_kutta import (
     MAX_STEPS,
     N_STAGES,
+    combine,
     embedded_error,
     halved,
     next_factor,
@@ -161,13 +162,13 @@ class Stepper:
         k = np.empty((N_STAGES + 1, u.size), dtype=complex)
         k[0] = first
         for s in range(1, N_STAGES):
-            stage = damp[s] * (u + h * (a[s, :s] @ k[:s]))
+            stage = damp[s] * (u + h * combine(a[s, :s], k[:s]))
             v = None if potential is None else potential[s - 1]
             k[s] = grow[s] * self.slope(stage, beta[s - 1], v)
-        new = damp[-1] * (u + h * (b @ k[:N_STAGES]))
+        new = damp[-1] * (u + h * combine(b, k[:N_STAGES]))
         end = self.slope(new, beta[-1], None if potential is None else potential[-1])
         k[N_STAGES] = grow[-1] * end
-        rows = [fft.irfft(damp[-1] * (e @ k), self.n) for e in (e3, e5)]
+        rows = [fft.irfft(damp[-1] * combine(e, k), self.n) for e in (e3, e5)]
         return new, end, embedded_error(rows[0], rows[1], h)
 
     def longest_step(self, tau: float) -> float:
