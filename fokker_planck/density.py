@@ -27,6 +27,8 @@ class Density:
         Logarithm of the density where the method carries it.
     distribution : ndarray, shape (n,), optional
         Distribution function at the points where the method knows it.
+    floor : float
+        Value below which the logarithm of the density is not to be trusted.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Density:
         mass: Array,
         log_values: Array | None = None,
         distribution: Array | None = None,
+        floor: float = 0.0,
     ) -> None:
         self.points = points
         self.values = values
@@ -45,6 +48,7 @@ class Density:
                 log_values = np.log(np.abs(values))
         self.log_values = log_values
         self._distribution = distribution
+        self.floor = floor
 
     def integral(self, weight: ArrayLike = 1.0) -> float:
         """Return the integral of density times ``weight`` (values at the points)."""
@@ -54,10 +58,13 @@ class Density:
     def reliable(self) -> slice:
         """The run of points where the logarithm of the density means something.
 
-        Around the maximum, as long as the density stays above 1e-13 of it: below lies rounding.
+        Around the maximum, as long as the density stays above 1e-13 of it, where rounding begins,
+        and above the floor that its error sets.
         """
         top = int(np.argmax(self.values))
         floor = self.log_values[top] + np.log(1e-13)
+        if self.floor > 0:
+            floor = max(floor, np.log(self.floor))
         good = (self.values > 0) & (self.log_values > floor)
         bad_left = np.flatnonzero(~good[:top])
         bad_right = np.flatnonzero(~good[top:])
@@ -80,6 +87,8 @@ class Density:
         slope = self._log_spline(inside, 1)
         bend = np.minimum(self._log_spline(inside, 2), 0.0)
         step = x - inside
+        # a density falls outwards of where it can be trusted
+        slope = np.where(step * slope > 0, 0.0, slope)
         return np.asarray(out + step * slope + 0.5 * step**2 * bend)
 
     def pdf(self, x: ArrayLike) -> Array:

@@ -104,14 +104,11 @@ class GridReading:
         Node masses of the companion runs, on the points of ``best``.
     tail : ndarray, shape (m,)
         Probability that may lie outside the box at or before each time.
-    conserved : bool
-        Whether the total mass is 1 in truth (not so for Feynman-Kac weights).
     """
 
     best: Run
     companions: dict[str, Array]
     tail: Array
-    conserved: bool = True
     kind: ClassVar[str] = "grid"
 
     def read(self, functional: Functional) -> tuple[Array, Budget]:
@@ -128,7 +125,7 @@ class GridReading:
             # the constant c of N1 counts with whatever the masses differ by
             total = snap.mass.sum()
             gaps = [abs(companion[i].sum() - total) for companion in self.companions.values()]
-            defect = max([*gaps, abs(total - 1) if self.conserved else 0.0])
+            defect = max([*gaps, abs(total - 1)])
             budget["defect"][i] = defect * abs(values[i])
             for half in (slice(0, None, 2), slice(1, None, 2)):
                 part = functional.value(
@@ -149,7 +146,12 @@ class GridReading:
         x, mass = self.best.points[i], self.best.mass[i]
         sign = np.sign(mass)
         log_p = self.best.log_density[i]
-        return Density(x, sign * np.exp(log_p), mass, log_p)
+        values = sign * np.exp(log_p)
+        # where the runs differ by a thousandth of the density, its logarithm is good to 1e-3
+        gap = max(float(np.abs(c[i] - mass).max()) for c in self.companions.values())
+        top = int(np.argmax(values))
+        floor = 1e3 * gap * float(values[top] / mass[top])
+        return Density(x, values, mass, log_p, floor=floor)
 
     def l1_differences(self) -> Budget:
         """Return the L1 differences to the companions, and the tail."""

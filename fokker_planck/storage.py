@@ -47,7 +47,6 @@ def _pack(reading: Reading) -> tuple[dict[str, Any], dict[str, Any]]:
         _put_run(arrays, "best", reading.best)
         arrays["tail"] = reading.tail
         header["companions"] = list(reading.companions)
-        header["conserved"] = reading.conserved
         for name, companion in reading.companions.items():
             arrays[f"companion/{name}"] = companion
     elif isinstance(reading, CharacteristicReading):
@@ -75,8 +74,7 @@ def _unpack(arrays: Any, header: dict[str, Any]) -> Reading:
         raise ValueError(f"path: unknown reading {kind!r}")
     if kind == GridReading.kind:
         companions = {name: arrays[f"companion/{name}"] for name in header["companions"]}
-        best = _get_run(arrays, "best")
-        return GridReading(best, companions, arrays["tail"], header["conserved"])
+        return GridReading(_get_run(arrays, "best"), companions, arrays["tail"])
     if kind == CharacteristicReading.kind:
         return CharacteristicReading(
             _get_run(arrays, "best"),

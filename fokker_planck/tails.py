@@ -15,6 +15,7 @@ The suprema over x are taken on a fine grid and at two remote points; they are n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,9 @@ class TailBound:
             right = log_ndtr((self.high_mean - upper) / self.sandwich_deviation)
             left = log_ndtr((lower - self.low_mean) / self.sandwich_deviation)
             sides = [[np.logaddexp.reduce(log_w + side, axis=0) for side in (left, right)]]
-            reaches = [(q, log_m, centre) for q, centre, log_m in self.lyapunov]
+            reaches: list[tuple[Any, Any, Any]] = [
+                (q, log_moment, centre) for q, centre, log_moment in self.lyapunov
+            ]
             if mean is not None:
                 reaches.append((self.lipschitz**-2.0, 0.0, mean))
             for q, log_moment, centre in reaches:

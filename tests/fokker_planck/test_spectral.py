@@ -1,4 +1,4 @@
-"""The spectral method: reference values, convergence, guards, Feynman-Kac weights."""
+"""The spectral method: reference values, convergence, guards."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 import fokker_planck as fp
-from fokker_planck.methods.spectral import solve_spectral
-from fokker_planck.solution import Solution
 
 TWO = fp.GaussianMixture([0.5, 0.5], [-1, 1])
 REFERENCE = {"entropy": 1.0942411700358, "posterior_mass": 0.9556945098651344}
@@ -98,28 +96,6 @@ def test_a_double_well_of_the_users_own():
     mean_square = solution.expectation(lambda y, tau: y * y)[-1]
     # the slowest even mode has decayed by exp(-lambda_2 tau), lambda_2 > 2, over 12 time units
     assert abs(mean_square.value - second) <= mean_square.error + 1e-9
-
-
-def test_feynman_kac_weights_give_the_mean_reciprocal_posterior():
-    """Q = p / P solves the equation of strength eta - 1 with killing 2 eta |grad log P|^2.
-
-    At strength 0 with the exact start E[1/P] = 1/w exactly.
-    """
-    exact = fp.reverse_process(TWO, 1, strength=0.0, initial="exact")
-    taus = np.array([0.0, 5.0])
-    posterior = exact.posterior
-
-    def drift(x, tau):
-        t = exact.forward_time(tau)
-        return exact.drift(x, tau) - 2 * posterior.posterior_gradient(x, t)
-
-    weighted = fp.Process(drift, exact.noise, exact.initial, exact.horizon)
-    reading, _ = solve_spectral(
-        weighted, taus, 1e-8, None, log_weight=lambda x: -exact.log_posterior(x, 0.0)
-    )
-    q = Solution(weighted, taus, "spectral", reading)
-    assert q.mass[0].value == pytest.approx(2.0, abs=1e-6)
-    assert q.mass[-1].value == pytest.approx(2.0, abs=1e-6)
 
 
 def test_a_stiff_process_is_refused_at_once_and_auto_takes_an_implicit_method():
