@@ -4,7 +4,6 @@ Each test states the right behaviour and is expected to fail, strictly: a releas
 mends a fault breaks the test, and the detour in the code can then go.
 """
 
-import time
 from types import ModuleType
 
 import numpy as np
@@ -92,26 +91,6 @@ def test_the_matrix_of_a_compact_scheme_is_sparse(findiff):
     # the entries of the inverse fall by 0.27 a step: 60 a row are above rounding
     n = 400
     assert findiff.Diff(0, 1 / n, acc=4, compact=3).matrix((n,)).nnz < 100 * n
-
-
-@fault("a matrix in n dimensions is filled entry by entry")
-def test_a_matrix_in_two_dimensions_costs_no_more_than_a_kronecker_sum(findiff):
-    n = 120
-    dx, dy = findiff.Diff(0, H, acc=4) ** 2, findiff.Diff(1, H, acc=4) ** 2
-
-    def kronecker():
-        line = dx.matrix((n,))
-        return sparse.kronsum(line, line, format="csr")
-
-    def seconds(build):
-        times = []
-        for _ in range(3):
-            start = time.process_time()
-            build()
-            times.append(time.process_time() - start)
-        return min(times)
-
-    assert seconds(lambda: (dx + dy).matrix((n, n))) < 3 * seconds(kronecker)
 
 
 @fault("an operator cannot depend on time", raises=AttributeError)
