@@ -44,9 +44,9 @@ def _rate(tau: ArrayLike, horizon: float) -> Array:
 
 
 def _series(u: Array, coefficients: Array) -> Array:
-    """Evaluate a Chebyshev series at many points in one product."""
+    """Evaluate Chebyshev series (the columns of the coefficients) at many points at once."""
     angle = np.arccos(np.clip(u, -1.0, 1.0))
-    degrees = np.arange(coefficients.size)
+    degrees = np.arange(coefficients.shape[0])
     return np.asarray(np.cos(angle[..., None] * degrees) @ coefficients)
 
 
@@ -66,22 +66,20 @@ class Frame:
     log_scale_series: Array
 
     @cached_property
-    def centre_slopes(self) -> Array:
-        """Series of dm/du."""
-        return np.asarray(chebyshev.chebder(self.centre_series))
-
-    @cached_property
-    def log_scale_slopes(self) -> Array:
-        """Series of d(log s)/du."""
-        return np.asarray(chebyshev.chebder(self.log_scale_series))
+    def _coefficients(self) -> Array:
+        """Series of m, log s and of their slopes in u, as columns."""
+        columns = np.zeros((self.centre_series.size, 4))
+        columns[:, 0], columns[:, 1] = self.centre_series, self.log_scale_series
+        columns[:-1, 2] = chebyshev.chebder(self.centre_series)
+        columns[:-1, 3] = chebyshev.chebder(self.log_scale_series)
+        return columns
 
     def at(self, tau: ArrayLike) -> tuple[Array, Array, Array, Array]:
         """Return m, s, dm/dtau and d(log s)/dtau, each of the shape of ``tau``."""
-        u, rate = _parameter(tau, self.horizon), _rate(tau, self.horizon)
-        m, log_s = _series(u, self.centre_series), _series(u, self.log_scale_series)
-        dm = _series(u, self.centre_slopes) * rate
-        ds = _series(u, self.log_scale_slopes) * rate
-        return m, np.exp(log_s), dm, ds
+        values = _series(_parameter(tau, self.horizon), self._coefficients)
+        rate = _rate(tau, self.horizon)
+        m, log_s, dm, ds = np.moveaxis(values, -1, 0)
+        return m, np.exp(log_s), dm * rate, ds * rate
 
 
 def moment_frame(process: Dynamics) -> Frame:
@@ -108,9 +106,10 @@ def moment_frame(process: Dynamics) -> Frame:
         (0.0, horizon),
         [mean, 0.5 * np.log(variance)],
         t_eval=taus,
-        method="LSODA",
-        rtol=1e-6,
-        atol=1e-8,
+        method="DOP853",
+        # noise in the frame would be oscillation that no step resolves
+        rtol=1e-10,
+        atol=1e-11,
     )
     states: Any = found.y
     if not found.success or not np.all(np.isfinite(states)) or states.shape[1] != taus.size:

@@ -42,6 +42,8 @@ COARSER = 0.8
 STABILITY = 2.2
 #: largest growth exponent k^2 * (diffusion in a step): beyond, rounding in high modes is amplified
 MAX_EXPONENT = 80.0
+#: steps whose drift is evaluated in one call
+BLOCK = 16
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,20 @@ class Problem:
         speed = np.abs(self.velocity(taus, self.nodes(64))).max(axis=1)
         wavenumber = 2.6 * np.pi
         return float(np.trapezoid(speed, taus)) * wavenumber / STABILITY
+
+    def frame_mismatch(self, mesh: Array) -> tuple[Array, Array]:
+        """Return how far the steps lose track of the frame: sums of gaps in m and log s.
+
+        The stages see only the frame's velocities; what their quadrature misses of m and log s
+        over a step displaces and stretches the density. Shapes (steps + 1,), running sums.
+        """
+        _, b, c, _, _ = tableau()
+        h = np.diff(mesh)[:, None]
+        _, _, dm, ds = self.frame.at(mesh[:-1, None] + h * c)
+        m, s, _, _ = self.frame.at(mesh)
+        gaps = np.abs(np.diff(m) - (h * dm) @ b), np.abs(np.diff(np.log(s)) - (h * ds) @ b)
+        shift, stretch = (np.concatenate([[0.0], np.cumsum(gap)]) for gap in gaps)
+        return shift, stretch
 
     def nodes(self, n: int) -> Array:
         """Return n equally spaced y, the left end included."""
@@ -132,25 +148,40 @@ class Stepper:
         """Return the slope at a time."""
         return self.slope(u, self.problem.velocity(np.array([tau]), self.y)[0])
 
-    def step(self, u: Array, tau: float, h: float, first: Array) -> tuple[Array, Array, Array]:
-        """Return the transform after one step, its slope, and the error in y-space."""
-        a, b, c, e3, e5 = tableau()
-        # distinct stage times: the last stage and the end share tau + h
-        times = tau + h * c
-        beta = self.problem.velocity(times[1:], self.y)
-        gained = self.problem.diffusion(times) - self.problem.diffusion(np.array([tau]))
-        damp = np.exp(np.outer(gained, self.decay))
-        grow = 1.0 / damp
+    def prepare(self, tau: Array, h: Array) -> tuple[Array, Array]:
+        """Return what several steps need: beta at stages 1 to 11, and the decay factors.
+
+        Shapes (steps, 11, n) and (steps, 12, n // 2 + 1).
+        """
+        c = tableau()[2]
+        times = tau[:, None] + h[:, None] * c
+        beta = self.problem.velocity(times[:, 1:].ravel(), self.y)
+        spent = self.problem.diffusion(times)
+        damp = np.exp((spent - spent[:, :1])[:, :, None] * self.decay)
+        return beta.reshape(tau.size, N_STAGES - 1, self.n), damp
+
+    def step(
+        self, u: Array, h: float, first: Array, beta: Array, damp: Array
+    ) -> tuple[Array, Array, Array]:
+        """Return the transform after one step, its slope, and the slopes of all stages.
+
+        ``beta`` and ``damp`` are one step's share of :meth:`prepare`.
+        """
+        a, b, _, _, _ = tableau()
         k = np.empty((N_STAGES + 1, u.size), dtype=complex)
         k[0] = first
         for s in range(1, N_STAGES):
             stage = damp[s] * (u + h * combine(a[s, :s], k[:s]))
-            k[s] = grow[s] * self.slope(stage, beta[s - 1])
+            np.divide(self.slope(stage, beta[s - 1]), damp[s], out=k[s])
         new = damp[-1] * (u + h * combine(b, k[:N_STAGES]))
         end = self.slope(new, beta[-1])
-        k[N_STAGES] = grow[-1] * end
-        rows = [fft.irfft(damp[-1] * combine(e, k), self.n) for e in (e3, e5)]
-        return new, end, embedded_error(rows[0], rows[1], h)
+        np.divide(end, damp[-1], out=k[N_STAGES])
+        return new, end, k
+
+    def error(self, k: Array, damp: Array, h: float) -> float:
+        """Return the L1 norm of the embedded error of a step, from its stages."""
+        third, fifth = (fft.irfft(damp[-1] * combine(e, k), self.n) for e in tableau()[3:])
+        return float(np.abs(embedded_error(third, fifth, h)).mean() * self.problem.length)
 
     def longest_step(self, tau: float) -> float:
         """Return the longest step whose diffusion does not amplify rounding."""
@@ -204,8 +235,9 @@ def adaptive_pass(
             left = stop - tau
             pieces = np.ceil(left / h - 1e-9)
             trial = left / max(pieces, 1.0) if pieces <= 2 else h
-            new, end, error = stepper.step(u, tau, trial, slope)
-            size = float(np.abs(error).mean() * problem.length)
+            beta, damp = stepper.prepare(np.array([tau]), np.array([trial]))
+            new, end, k = stepper.step(u, trial, slope, beta[0], damp[0])
+            size = stepper.error(k, damp[0], trial)
             h = trial * next_factor(size, local_tol)
             if h < 1e-12 * horizon or len(done.mesh) > MAX_STEPS:
                 raise SolverError(f"spectral: step size collapsed at tau = {tau:.6g}")
@@ -240,17 +272,23 @@ def fixed_pass(
     stepper = Stepper(problem, modes[0] if modes else n)
     u = resized(start, n, stepper.n)
     slope = stepper.start(u, 0.0)
-    outputs = []
+    h = np.diff(mesh)
     ends = np.searchsorted(mesh, taus - 1e-13 * problem.process.horizon)
-    done = 0
-    for stop in ends:
-        for j in range(done, int(stop)):
-            if modes[j] != stepper.n:
-                u = resized(u, stepper.n, modes[j])
-                stepper = Stepper(problem, modes[j])
-                slope = stepper.start(u, float(mesh[j]))
-            u, slope, _ = stepper.step(u, float(mesh[j]), float(mesh[j + 1] - mesh[j]), slope)
-            report(float(mesh[j + 1]))
-        done = int(stop)
-        outputs.append((u, stepper.n))
+    outputs = [(u, stepper.n)] * int(np.sum(ends == 0))
+    j = 0
+    while len(outputs) < taus.size:
+        if modes[j] != stepper.n:
+            u = resized(u, stepper.n, modes[j])
+            stepper = Stepper(problem, modes[j])
+            slope = stepper.start(u, float(mesh[j]))
+        # as many steps at once as have these modes, within bounds on memory
+        block = j
+        while block < len(modes) and modes[block] == stepper.n and block - j < BLOCK:
+            block += 1
+        beta, damp = stepper.prepare(mesh[j:block], h[j:block])
+        for i in range(j, block):
+            u, slope, _ = stepper.step(u, float(h[i]), slope, beta[i - j], damp[i - j])
+            outputs += [(u, stepper.n)] * int(np.sum(ends == i + 1))
+            report(float(mesh[i + 1]))
+        j = block
     return outputs

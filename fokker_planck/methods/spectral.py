@@ -139,11 +139,11 @@ def solve_spectral(
         if not all(np.all(np.isfinite(u)) for u, _ in fine):
             raise SolverError("spectral: unstable at the steps that the error allows")
         for oversampling in OVERSAMPLING:
-            reading = _read_off(problem, taus, first, fine, oversampling)
+            reading = _read_off(problem, taus, first, mesh, fine, oversampling)
             budgets = [reading.read(functional)[1] for functional in watched(process)]
             if max(float(budget["quadrature"].max()) for budget in budgets) <= 0.1 * tol:
                 break
-        worst = max(float(budget["resolution"].max()) for budget in budgets)
+        worst = max(float((b["resolution"] + b["frame"]).max()) for b in budgets)
         if worst <= 0.6 * tol:
             break
         cut = max(min(0.1, 0.1 * tol / worst), 1e-3)
@@ -163,6 +163,7 @@ def _read_off(
     problem: Problem,
     taus: Array,
     first: Pass,
+    mesh: Array,
     fine: list[tuple[Array, int]],
     oversampling: int,
 ) -> GridReading:
@@ -177,4 +178,10 @@ def _read_off(
     best, companion = densities(fine), densities(first.outputs)
     run = grid_run(taus, m + s * y, best / s, np.broadcast_to(s * dy, best.shape))
     tail = problem.tail(taus, np.array(first.mesh), np.array(first.means))
-    return GridReading(run, {"resolution": companion * dy}, tail)
+    shift, stretch = (np.interp(taus, mesh, sums)[:, None] for sums in problem.frame_mismatch(mesh))
+    moved = best * (shift / s + np.abs(y) * stretch)
+    companions = {
+        "resolution": companion * dy,
+        "frame": best * dy + np.gradient(moved, axis=1),
+    }
+    return GridReading(run, companions, tail)
