@@ -14,6 +14,10 @@ Array = NDArray[np.float64]
 Integrand = Callable[[Array, Array, float], Array]
 
 
+#: nodes with less probability than this need not resolve anything
+NEGLIGIBLE = 1e-18
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """One time of one run: points, the probability at each, and the log-density there."""
@@ -35,9 +39,15 @@ class Functional:
     name: str
     value: Callable[[Snapshot], float]
     influence: Callable[[Snapshot], Array]
+    #: for a linear functional, what is averaged
+    integrand: Integrand | None = None
+    #: whether the nodes of a snapshot are close enough for what is averaged
+    resolved: Callable[[Snapshot], bool] | None = None
 
 
-def expectation(name: str, integrand: Integrand) -> Functional:
+def expectation(
+    name: str, integrand: Integrand, resolved: Callable[[Snapshot], bool] | None = None
+) -> Functional:
     """Return the functional E f, f a function of points, log-density and tau."""
 
     def value(s: Snapshot) -> float:
@@ -49,7 +59,7 @@ def expectation(name: str, integrand: Integrand) -> Functional:
         f = integrand(s.points, s.log_density, s.tau)
         return f - value(s)
 
-    return Functional(name, value, influence)
+    return Functional(name, value, influence, integrand, resolved)
 
 
 MASS = Functional("mass", lambda s: float(s.mass.sum()), lambda s: np.ones_like(s.points))
@@ -80,15 +90,49 @@ def _entropy(s: Snapshot) -> float:
 ENTROPY = Functional("entropy", _entropy, lambda s: _surprise(s) - _entropy(s))
 
 
+def classifier_resolved(process: Any) -> Callable[[Snapshot], bool]:
+    """Return a test of whether nodes are close enough for the posterior of a 1-D mixture.
+
+    Near a component of standard deviation c the posterior varies over c / max(1, |gap| / c), the
+    gap being the distance of its mean from the target's; nodes have to be that close wherever
+    there is probability.
+    """
+
+    def resolved(s: Snapshot) -> bool:
+        mixture, schedule = process.mixture, process.schedule
+        t = float(process.forward_time(s.tau))
+        r, v = float(schedule.signal(t)), float(schedule.variance(t))
+        used = mixture.weights > 0
+        centre = r * mixture.means[used, 0]
+        width = np.sqrt(r * r * mixture.covariances[used, 0, 0] + v)
+        target = r * float(mixture.means[process.target, 0])
+        scale = width / np.maximum(1.0, np.abs(centre - target) / width)
+        gaps = np.diff(s.points)
+        counts = np.maximum(np.abs(s.mass[1:]), np.abs(s.mass[:-1])) > NEGLIGIBLE
+        if float(gaps.max(initial=0.0)) <= scale.min():
+            return True
+        for c, w, least in zip(centre, width, scale, strict=True):
+            near = (s.points[1:] > c - 8 * w) & (s.points[:-1] < c + 8 * w)
+            if np.any(gaps[near & counts] > least):
+                return False
+        return True
+
+    return resolved
+
+
 def posterior_mass(process: Any) -> Functional:
     """Return E P_t(y|x), the confidence."""
     return expectation(
-        "posterior_mass", lambda x, log_p, tau: np.exp(process.log_posterior(x, tau))
+        "posterior_mass",
+        lambda x, log_p, tau: np.exp(process.log_posterior(x, tau)),
+        classifier_resolved(process),
     )
 
 
 def complement_mass(process: Any) -> Functional:
     """Return E[1 - P_t(y|x)], accurate where the confidence rounds to 1."""
     return expectation(
-        "complement_mass", lambda x, log_p, tau: np.exp(process.log_complement(x, tau))
+        "complement_mass",
+        lambda x, log_p, tau: np.exp(process.log_complement(x, tau)),
+        classifier_resolved(process),
     )

@@ -51,6 +51,15 @@ class Pilot:
         high = self.faces[ok_right[0]] if ok_right.size else self.faces[-1]
         return float(low), float(high)
 
+    def beyond(self, y: Array, tau: float, side: int) -> Array:
+        """Return the probability left (side 0) or right (1) of points, with a safety factor."""
+        row = int(np.argmin(np.abs(self.taus - tau)))
+        if side == 0:
+            i = np.searchsorted(self.faces, y, side="left")
+            return SAFETY * self.left[row, np.minimum(i, self.faces.size - 1)]
+        i = np.searchsorted(self.faces, y, side="right") - 1
+        return SAFETY * self.right[row, np.maximum(i, 0)]
+
     def outside(self, low: float, high: float, taus: ArrayLike) -> Array:
         """Return what may have left [low, high] at or before each time, with a safety factor."""
         i = np.clip(np.searchsorted(self.faces, low, side="right") - 1, 0, None)

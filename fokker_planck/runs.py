@@ -6,7 +6,7 @@ Three ways of reading, one per kind of method; each gives a value and an error b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -19,6 +19,8 @@ from fokker_planck.functionals import Functional, Snapshot
 Array = NDArray[np.float64]
 Budget = dict[str, Array]
 EPS = float(np.finfo(float).eps)
+#: an integrand that grows more than this over a box length is not polynomial
+MOST_GROWTH = 1e3
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,78 @@ class Reading(Protocol):
         """Return the error of the log-density at points, at output time ``i``."""
 
 
+def every(snap: Snapshot, skip: int, first: int) -> Snapshot:
+    """Return every ``skip``-th node from ``first`` on, each with ``skip`` times its mass."""
+    part = slice(first, None, skip)
+    return Snapshot(snap.points[part], skip * snap.mass[part], snap.log_density[part], snap.tau)
+
+
+def unresolved(functional: Functional, snap: Snapshot) -> float:
+    """Return 0, or inf where the nodes cannot tell the functional.
+
+    That is where its own scale is finer than theirs, and where no node sees it at all: an
+    integrand that is zero at every node is unknown, not zero.
+    """
+    if functional.resolved is not None and not functional.resolved(snap):
+        return float("inf")
+    if functional.integrand is not None and functional.resolved is None:
+        f = functional.integrand(snap.points, snap.log_density, snap.tau)
+        if not np.any(f):
+            return float("inf")
+    return 0.0
+
+
+def lost_tail(functional: Functional, snap: Snapshot, tail: float) -> float:
+    """Return what a probability ``tail`` somewhere beyond the nodes may add to a functional.
+
+    Twice the tail times the largest influence within a box length beyond the ends; inf if the
+    integrand grows so fast there that the tail's shape, not its size, would decide.
+    """
+    if tail <= 0:
+        return 0.0
+    used = snap.points[snap.mass != 0]
+    edge = _edge(functional.influence(snap)[snap.mass != 0])
+    if functional.integrand is None:
+        return 2 * tail * edge
+    length = used[-1] - used[0]
+    reach = length * np.array([0.25, 0.5, 1.0])
+    far = np.concatenate([used[0] - reach[::-1], used[-1] + reach])
+    with np.errstate(all="ignore"):
+        grown = np.abs(functional.integrand(far, np.full(far.size, -700.0), snap.tau))
+    size = edge + float(np.sum(np.abs(snap.mass) * np.abs(functional.influence(snap))))
+    if not np.all(np.isfinite(grown)) or grown.max() > MOST_GROWTH * (size + 1e-300):
+        return float("inf")
+    return 2 * tail * max(edge, float(grown.max()))
+
+
 def _edge(influence: Array) -> float:
     finite = influence[np.isfinite(influence)]
     if finite.size == 0:
         return float("inf")
     ends = [abs(w) for w in (influence[0], influence[-1]) if np.isfinite(w)]
     return float(max(ends)) if len(ends) == 2 else float(np.abs(finite).max())
+
+
+@dataclass(frozen=True)
+class FarTail:
+    """Points beyond both ends of a box, and the log of the probability beyond each, (m, 2, J)."""
+
+    points: Array
+    log_beyond: Array
+
+    def charge(self, functional: Functional, i: int, tau: float) -> float:
+        """Return a bound on what lies outside: shell by shell, the larger value at its two ends."""
+        assert functional.integrand is not None
+        total = 0.0
+        for side in (0, 1):
+            x, log_p = self.points[i, side], self.log_beyond[i, side]
+            with np.errstate(all="ignore"):
+                f = np.abs(functional.integrand(x, np.full(x.size, -700.0), tau))
+                terms = log_p[:-1] + np.log(np.maximum(f[1:], f[:-1]))
+            terms = np.where(np.isneginf(log_p[:-1]), -np.inf, terms)
+            with np.errstate(over="ignore"):
+                total += float(np.sum(np.exp(np.where(np.isnan(terms), np.inf, terms))))
+        return total
 
 
 @dataclass(frozen=True)
@@ -104,11 +172,14 @@ class GridReading:
         Node masses of the companion runs, on the points of ``best``.
     tail : ndarray, shape (m,)
         Probability that may lie outside the box at or before each time.
+    far : FarTail, optional
+        How that probability falls off beyond the ends, where it is known.
     """
 
     best: Run
     companions: dict[str, Array]
     tail: Array
+    far: FarTail | None = None
     kind: ClassVar[str] = "grid"
 
     def read(self, functional: Functional) -> tuple[Array, Budget]:
@@ -126,20 +197,28 @@ class GridReading:
             total = snap.mass.sum()
             gaps = [abs(companion[i].sum() - total) for companion in self.companions.values()]
             defect = max([*gaps, abs(total - 1)])
-            budget["defect"][i] = defect * abs(values[i])
-            for half in (slice(0, None, 2), slice(1, None, 2)):
-                part = functional.value(
-                    Snapshot(
-                        snap.points[half], 2 * snap.mass[half], snap.log_density[half], snap.tau
-                    )
-                )
+            typical = float(
+                np.sqrt(np.sum(np.abs(snap.mass) * np.where(snap.mass == 0, 0.0, w) ** 2))
+            )
+            budget["defect"][i] = defect * (abs(values[i]) + typical)
+            # thirds too: on a mirrored problem both halves may agree by symmetry alone
+            for skip, first in ((2, 0), (2, 1), (3, 0), (3, 1)):
+                part = functional.value(every(snap, skip, first))
                 budget["quadrature"][i] = max(budget["quadrature"][i], abs(part - values[i]))
             used = snap.mass != 0
             w, mass = w[used], np.abs(snap.mass[used])
-            budget["tail"][i] = 2 * self.tail[i] * _edge(w) if self.tail[i] > 0 else 0.0
+            budget["tail"][i] = self._tail(functional, snap, i)
+            budget["quadrature"][i] += unresolved(functional, snap)
             budget["negative"][i] = np.sum((mass * w)[snap.mass[used] < 0])
             budget["rounding"][i] = 4 * EPS * (np.sum(mass * w) + abs(values[i]))
         return values, budget
+
+    def _tail(self, functional: Functional, snap: Snapshot, i: int) -> float:
+        if self.far is None or functional.integrand is None:
+            return lost_tail(functional, snap, float(self.tail[i]))
+        # what left the box may have come back: it counts with the influence inside
+        inside = 2 * self.tail[i] * _edge(functional.influence(snap)[snap.mass != 0])
+        return float(inside) + self.far.charge(functional, i, snap.tau)
 
     def density(self, i: int) -> Density:
         """Return the density at output time ``i``."""
@@ -217,19 +296,16 @@ class CharacteristicReading:
             shift = functional.value(fine) - functional.value(coarse)
             w_coarse = functional.influence(coarse) - shift
             budget["time"][i] = np.sum(fine.mass * np.abs(w_fine - w_coarse)) + abs(shift) / 16
-            half = Snapshot(fine.points[::2], 2 * fine.mass[::2], fine.log_density[::2], fine.tau)
-            other = Snapshot(
-                fine.points[1::2], 2 * fine.mass[1::2], fine.log_density[1::2], fine.tau
-            )
             budget["quadrature"][i] = max(
-                abs(functional.value(fine) - functional.value(half)),
-                abs(functional.value(fine) - functional.value(other)),
+                abs(functional.value(every(fine, skip, first)) - values[i])
+                for skip, first in ((2, 0), (2, 1))
             )
-            budget["tail"][i] = 2 * self.lost * _edge(w_fine)
+            budget["tail"][i] = lost_tail(functional, fine, self.lost)
+            budget["quadrature"][i] += unresolved(functional, fine)
             if functional.name == "entropy" or "log" in functional.name:
                 budget["divergence"][i] = np.sum(fine.mass * self.drift_error[i])
             scale = np.sum(fine.mass * np.abs(w_fine)) + abs(values[i])
-            budget["rounding"][i] = (16 + self.steps) * EPS * scale
+            budget["rounding"][i] = (64 + 4 * self.steps) * EPS * scale
         return values, budget
 
     def density(self, i: int) -> Density:
@@ -301,7 +377,9 @@ class TableReading:
         table = np.array([[run.values(functional) for run in row] for row in self.runs])
         space_levels, time_levels, m = table.shape
         values = np.zeros(m)
-        budget: Budget = {name: np.zeros(m) for name in ("time", "space", "tail", "rounding")}
+        names = ("time", "space", "quadrature", "tail", "rounding")
+        budget: Budget = {name: np.zeros(m) for name in names}
+        other = np.array([[self._simpson(run, functional) for run in row] for row in self.runs])
         drift = self.mass_drift
         for i in range(m):
             snap = self.best.snapshot(i)
@@ -317,9 +395,23 @@ class TableReading:
             # the weights of an extrapolation in even powers add up to less than 2, in all to 8
             budget["time"][i] = 2 * max(error for _, error in rows)
             budget["rounding"][i] = 16 * rounding
-            lost = 2 * _edge(w) + abs(values[i])
-            budget["tail"][i] = self.tail[i] * lost if self.tail[i] > 0 else 0.0
+            limits = [
+                extrapolate(row[:, i], range(1, time_levels + 1), 4 * rounding)[0] for row in other
+            ]
+            again = extrapolate(limits, powers, 16 * rounding)[0]
+            budget["quadrature"][i] = abs(again - values[i]) + unresolved(functional, snap)
+            budget["tail"][i] = lost_tail(functional, snap, float(self.tail[i]))
+            budget["tail"][i] += self.tail[i] * abs(values[i])
         return values, budget
+
+    @staticmethod
+    def _simpson(run: Run, functional: Functional) -> Array:
+        """Return the functional with Simpson's rule in every cell in place of its middle."""
+        half = 0.5 * (run.points[:, 1] - run.points[:, 0])[:, None]
+        left, right = (replace(run, points=run.points + sign * half) for sign in (-1, 1))
+        return np.asarray(
+            (left.values(functional) + 4 * run.values(functional) + right.values(functional)) / 6
+        )
 
     def density(self, i: int) -> Density:
         """Return the density of the finest run at output time ``i``."""

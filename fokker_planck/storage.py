@@ -19,6 +19,7 @@ from fokker_planck.model import (
 from fokker_planck.runs import (
     READINGS,
     CharacteristicReading,
+    FarTail,
     GridReading,
     Reading,
     Run,
@@ -47,6 +48,10 @@ def _pack(reading: Reading) -> tuple[dict[str, Any], dict[str, Any]]:
         _put_run(arrays, "best", reading.best)
         arrays["tail"] = reading.tail
         header["companions"] = list(reading.companions)
+        header["far"] = reading.far is not None
+        if reading.far is not None:
+            arrays["far/points"] = reading.far.points
+            arrays["far/log_beyond"] = reading.far.log_beyond
         for name, companion in reading.companions.items():
             arrays[f"companion/{name}"] = companion
     elif isinstance(reading, CharacteristicReading):
@@ -74,7 +79,10 @@ def _unpack(arrays: Any, header: dict[str, Any]) -> Reading:
         raise ValueError(f"path: unknown reading {kind!r}")
     if kind == GridReading.kind:
         companions = {name: arrays[f"companion/{name}"] for name in header["companions"]}
-        return GridReading(_get_run(arrays, "best"), companions, arrays["tail"])
+        far = None
+        if header["far"]:
+            far = FarTail(arrays["far/points"], arrays["far/log_beyond"])
+        return GridReading(_get_run(arrays, "best"), companions, arrays["tail"], far)
     if kind == CharacteristicReading.kind:
         return CharacteristicReading(
             _get_run(arrays, "best"),

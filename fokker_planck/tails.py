@@ -99,6 +99,13 @@ class TailBound:
 
         ``mean`` (shape (m,), the mean of x_tau) switches the concentration bound on.
         """
+        left, right = self.log_sides(lower, upper, mean)
+        return np.minimum(np.logaddexp(left, right), 0.0)
+
+    def log_sides(
+        self, lower: Array, upper: Array, mean: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Return the logs of bounds on Pr(x_tau < lower) and Pr(x_tau > upper) at every time."""
         log_w = np.log(self.weights)[:, None]
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             right = log_ndtr((self.high_mean - upper) / self.sandwich_deviation)
@@ -118,7 +125,7 @@ class TailBound:
                 )
         # each side takes the bound that is best for it
         left, right = np.min(np.nan_to_num(np.array(sides), nan=np.inf), axis=0)
-        return np.minimum(np.logaddexp(left, right), 0.0)
+        return np.minimum(left, 0.0), np.minimum(right, 0.0)
 
     def interval(
         self, level: float = LEVEL, mean: Array | None = None, slack: float = 0.0

@@ -32,6 +32,7 @@ from fokker_planck.methods.runge_kutta import (
 )
 from fokker_planck.model import Dynamics
 from fokker_planck.pilot import Pilot
+from fokker_planck.runs import FarTail
 from fokker_planck.tails import TailBound
 
 Array = NDArray[np.float64]
@@ -42,6 +43,8 @@ COARSER = 0.8
 STABILITY = 2.2
 #: largest growth exponent k^2 * (diffusion in a step): beyond, rounding in high modes is amplified
 MAX_EXPONENT = 80.0
+#: nodes times steps of one run: beyond, an implicit method is faster
+MOST_WORK = 3_000_000
 #: steps whose drift is evaluated in one call
 BLOCK = 16
 
@@ -84,6 +87,46 @@ class Problem:
         speed = np.abs(self.velocity(taus, self.nodes(64))).max(axis=1)
         wavenumber = 2.6 * np.pi
         return float(np.trapezoid(speed, taus)) * wavenumber / STABILITY
+
+    def far_tail(self, taus: Array, mesh: Array, means: Array) -> FarTail:
+        """Return how the probability falls off beyond the box, out to two box lengths.
+
+        Inside the outer box the pilot tells (with its safety factor), beyond it the tail bound.
+        """
+        assert self.pilot is not None
+        pilot, bound = self.pilot, self.bound
+        reach = self.length * np.linspace(0.0, 2.0, 65)
+        y = np.stack([self.lower - reach, self.lower + self.length + reach])
+        times = bound.taus
+        centre, scale, _, _ = self.frame.at(times)
+        mean = centre + scale * np.interp(times, mesh, means)
+        points, log_beyond = [], []
+        for tau in taus:
+            m, s, _, _ = (float(item) for item in self.frame.at(tau))
+            near = np.abs(times - tau) <= np.abs(times - tau).min() + 1e-12
+            rows = []
+            for side in (0, 1):
+                ends = np.clip(y[side], pilot.faces[0], pilot.faces[-1])
+                held = pilot.beyond(ends, float(tau), side)
+                clipped = m + s * y[side]
+                out = np.array(
+                    [
+                        bound.log_sides(np.full(times.size, x), np.full(times.size, x), mean)[side][
+                            near
+                        ].max()
+                        for x in np.where(
+                            (y[side] < pilot.faces[0]) | (y[side] > pilot.faces[-1]),
+                            clipped,
+                            m + s * pilot.faces[-side],
+                        )
+                    ]
+                )
+                inside = (y[side] >= pilot.faces[0]) & (y[side] <= pilot.faces[-1])
+                with np.errstate(divide="ignore"):
+                    rows.append(np.where(inside, np.logaddexp(np.log(held), out), out))
+            points.append(m + s * y)
+            log_beyond.append(rows)
+        return FarTail(np.array(points), np.array(log_beyond))
 
     def frame_mismatch(self, mesh: Array) -> tuple[Array, Array]:
         """Return how far the steps lose track of the frame: sums of gaps in m and log s.
@@ -229,8 +272,9 @@ def adaptive_pass(
     done = Pass([0.0], [], [], [_mean(u, stepper)])
     slope = stepper.start(u, 0.0)
     h = 0.02 * horizon
+    work = 0
     for stop in taus:
-        while stop - tau > 1e-13 * horizon:
+        while stop > tau:
             h = min(h, stepper.longest_step(tau))
             left = stop - tau
             pieces = np.ceil(left / h - 1e-9)
@@ -238,11 +282,16 @@ def adaptive_pass(
             beta, damp = stepper.prepare(np.array([tau]), np.array([trial]))
             new, end, k = stepper.step(u, trial, slope, beta[0], damp[0])
             size = stepper.error(k, damp[0], trial)
-            h = trial * next_factor(size, local_tol)
-            if h < 1e-12 * horizon or len(done.mesh) > MAX_STEPS:
-                raise SolverError(f"spectral: step size collapsed at tau = {tau:.6g}")
+            work += stepper.n
+            if work > MOST_WORK or len(done.mesh) > MAX_STEPS:
+                raise SolverError(f"spectral: too many steps and modes by tau = {tau:.6g}")
             if not size <= local_tol:
+                h = trial * next_factor(size, local_tol)
+                if h < 1e-13 * horizon:
+                    raise SolverError(f"spectral: step size collapsed at tau = {tau:.6g}")
                 continue
+            # a step cut short by an output time says nothing against the planned one
+            h = max(trial * next_factor(size, local_tol), h if trial < h else 0.0)
             top = int(COARSER * (stepper.n // 2))
             tip = float(np.abs(new[top:]).max() / np.abs(new[0]))
             if tip > mode_tol and stepper.n < MAX_MODES:
@@ -273,7 +322,7 @@ def fixed_pass(
     u = resized(start, n, stepper.n)
     slope = stepper.start(u, 0.0)
     h = np.diff(mesh)
-    ends = np.searchsorted(mesh, taus - 1e-13 * problem.process.horizon)
+    ends = np.searchsorted(mesh, taus)
     outputs = [(u, stepper.n)] * int(np.sum(ends == 0))
     j = 0
     while len(outputs) < taus.size:

@@ -38,7 +38,8 @@ N_ATTEMPTS = 4
 #: how many more modes the second run has
 FINER = 1.25
 #: nodes per mode on which functionals are summed: they may vary faster than the density
-OVERSAMPLING = (4, 16, 64)
+OVERSAMPLING = (4, 16, 64, 256, 1024)
+MOST_NODES = 1 << 17
 #: more steps than this, and an implicit method is faster
 MOST_STEPS = 6_000
 #: local errors and amplitudes below this are rounding
@@ -141,7 +142,8 @@ def solve_spectral(
         for oversampling in OVERSAMPLING:
             reading = _read_off(problem, taus, first, mesh, fine, oversampling)
             budgets = [reading.read(functional)[1] for functional in watched(process)]
-            if max(float(budget["quadrature"].max()) for budget in budgets) <= 0.1 * tol:
+            rough = max(float(budget["quadrature"].max()) for budget in budgets)
+            if rough <= 0.1 * tol or 4 * reading.best.points.shape[1] > MOST_NODES:
                 break
         worst = max(float((b["resolution"] + b["frame"]).max()) for b in budgets)
         if worst <= 0.6 * tol:
@@ -184,4 +186,5 @@ def _read_off(
         "resolution": companion * dy,
         "frame": best * dy + np.gradient(moved, axis=1),
     }
-    return GridReading(run, companions, tail)
+    far = problem.far_tail(taus, np.array(first.mesh), np.array(first.means))
+    return GridReading(run, companions, tail, far)
