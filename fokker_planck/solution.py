@@ -150,13 +150,11 @@ class Solution:
         return log_p, self.reading.pointwise_error(points, index)
 
     def distribution(self, i: int) -> tuple[Array, Array, float]:
-        """Return points, the distribution function there, and an error uniform in x."""
-        density = self.density(i)
-        values = density.cdf(density.points)
+        """Return nodes, the distribution function there, and an error uniform over the nodes."""
         index = range(len(self))[i]
-        parts = self.reading.l1_differences()
-        error = 0.5 * sum(float(part[index]) for part in parts.values()) + density.cdf_error
-        return density.points, values, error
+        density = self.density(index)
+        values = density.cdf(density.points)
+        return density.points, values, self.reading.distribution_error(index)
 
     @property
     def l1_error(self) -> Array:
