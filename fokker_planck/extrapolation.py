@@ -23,7 +23,8 @@ def extrapolate(
     .. math:: v_{k}(H/2) = v_{k-1}(H/2) + \frac{v_{k-1}(H/2) - v_{k-1}(H)}{2^{p_k} - 1}.
 
     A column whose last two differences are not in the ratio :math:`2^{p_k}`, within a factor of
-    2, is not extrapolated: the value is then its last entry and the error twice its differences.
+    2, is not extrapolated: the value is then its last entry and the error twice the largest of its
+    differences and of the distance to what extrapolating regardless would give.
 
     Parameters
     ----------
@@ -56,7 +57,19 @@ def extrapolate(
             last = np.diff(column)[-1]
             ratio = last / steady if steady else np.inf
             if not 1.0 <= ratio <= TOLERANCE**2:
-                return float(column[-1]), float(2 * max(gaps[-1], gaps[-2] / factor))
+                # leading terms that nearly cancel make small differences far from the limit
+                rest = powers[list(powers).index(power) :]
+                regardless = abs(column[-1] - _regardless(column, rest))
+                return float(column[-1]), float(2 * max(gaps[-1], gaps[-2] / factor, regardless))
         before, change = change, gaps[-1] / (factor - 1)
         column = column[1:] + np.diff(column) / (factor - 1)
     return float(column[-1]), float(max(change, before / 16 if np.isfinite(before) else 0.0))
+
+
+def _regardless(column: Array, powers: Sequence[float]) -> float:
+    """Return the last entry of the full table, whatever the ratios."""
+    for power in powers:
+        if column.size == 1:
+            break
+        column = column[1:] + np.diff(column) / (2.0**power - 1)
+    return float(column[-1])

@@ -17,12 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.fft import dct
 from scipy.special import roots_hermitenorm
 
+from fokker_planck.methods.base import SolverError
 from fokker_planck.model import Dynamics
 
 Array = NDArray[np.float64]
 #: how strongly times crowd towards the end, where reverse processes are fast
 GRADING = 7.0
 DEGREE = 40
+MOST_CALLS = 20_000
 
 
 def _time(u: Array, horizon: float) -> Array:
@@ -92,7 +94,13 @@ def moment_frame(process: Dynamics) -> Frame:
     law = process.initial
     mean, variance = float(law.mean[0]), float(law.covariance[0, 0])
 
+    calls = 0
+
     def closure(tau: float, state: Array) -> list[float]:
+        nonlocal calls
+        calls += 1
+        if calls > MOST_CALLS:
+            raise SolverError("spectral: the moments of the law change too fast to follow")
         s = np.exp(np.clip(state[1], -20, 20))
         b = process.drift(state[0] + s * z, tau)
         diffusivity = 0.5 * float(process.noise(tau)) ** 2

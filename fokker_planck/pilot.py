@@ -75,6 +75,7 @@ def run_pilot(
     initial: Callable[[Array], Array],
     box: tuple[float, float],
     horizon: float,
+    longest: float = LONGEST_STEP,
 ) -> Pilot:
     """Solve in a box with no-flux ends.
 
@@ -88,8 +89,10 @@ def run_pilot(
         Density at tau = 0 as a function of y.
     box : tuple of float
     horizon : float
+    longest : float
+        No step is longer.
     """
-    steps = int(np.clip(np.ceil(horizon / LONGEST_STEP), 128, 4096))
+    steps = int(np.clip(np.ceil(horizon / min(longest, LONGEST_STEP)), 128, 4096))
     taus = np.unique(np.concatenate([np.linspace(0, horizon, steps + 1), graded_times(horizon)]))
     faces = np.linspace(*box, N_CELLS + 1)
     h = faces[1] - faces[0]

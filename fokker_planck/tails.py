@@ -178,6 +178,16 @@ def tail_bound(process: Dynamics) -> TailBound:
         return _tail_bound(process)
 
 
+def _largest_average(process: Dynamics, taus: Array) -> Array:
+    """Return D at every time: the larger of its averages over the two neighbouring intervals."""
+    if not np.isfinite(getattr(process, "noise_time", np.inf)):
+        return np.asarray(0.5 * np.asarray(process.noise(taus)) ** 2)
+    within = np.linspace(0.0, 1.0, 65)
+    inner = taus[:-1, None] + np.diff(taus)[:, None] * within
+    average: Array = np.asarray(np.trapezoid(0.5 * process.noise(inner) ** 2, within, axis=1))
+    return np.maximum(np.append(average, average[-1]), np.append(average[0], average))
+
+
 def _tail_bound(process: Dynamics) -> TailBound:
     taus = graded_times(process.horizon)
     start = process.initial
@@ -193,7 +203,7 @@ def _tail_bound(process: Dynamics) -> TailBound:
     remote = far * np.array([-REMOTE[1], -REMOTE[0], REMOTE[0], REMOTE[1]])
     x = np.concatenate([inner, remote])
     b, div = process.drift_and_divergence(x[None, :], taus[:, None])
-    diffusivity = 0.5 * np.asarray(process.noise(taus)) ** 2
+    diffusivity = _largest_average(process, taus)
 
     # sandwich: the slope of the far field, and what the drift exceeds it by
     kappa = (b[:, -1] - b[:, -4]) / (x[-1] - x[-4])

@@ -213,7 +213,7 @@ def sample(
     Notes
     -----
     The same call gives the same bits for any number of threads, and its first paths are those
-    of a call with fewer. Source of the rules: docs/theory.md, section 4.
+    of a call with fewer. Source of the rules: docs/theory.md, section 5, T1-discrete.
     """
     check_rule(process, rule)
     n_paths = whole_number("n_paths", n_paths, minimum=1)

@@ -30,6 +30,7 @@ LEVEL = 1e-17  # probability that may lie outside the box
 FIRST_CELL = 0.15  # cell of the first grid, in units of the narrowest deviation of the model
 MAX_CELLS = 3000
 MAX_EVALUATIONS = 12_000  # of the drift in one run
+MAX_WORK = 30_000_000  # cells times evaluations of one run: some ten seconds
 LOOSER = 10.0  # the tolerance of the time companion, relative; its longest step is doubled
 LEAST_STEPS = 16
 SPACE_RATIO = 4 / 3  # cells, relative to those of the space companion
@@ -81,6 +82,10 @@ class CentralGrid:
         return first, np.asarray(stencil(2) / self.cell**2, dtype=np.float64)
 
     @cached_property
+    def _spent(self) -> list[int]:
+        return [0]
+
+    @cached_property
     def _coefficients(self) -> dict[float, tuple[Array, float]]:
         return {}
 
@@ -90,6 +95,12 @@ class CentralGrid:
         if tau not in memory:
             if len(memory) >= 8:
                 del memory[next(iter(memory))]
+            self._spent[0] += self.cells
+            if self._spent[0] > MAX_WORK:
+                raise SolverError(
+                    f"central: too stiff, more than {MAX_WORK:g} cells times steps by "
+                    f"tau = {tau:.6g}"
+                )
             drift = self.process.drift(self.points, tau)
             memory[tau] = drift, 0.5 * float(self.process.noise(tau)) ** 2
         return memory[tau]
@@ -284,7 +295,7 @@ def solve_central(
         tail = np.minimum(tail + bound.outside_at(np.array(-np.inf), ends[1], taus), 1.0)
     cost: dict[str, Any] = {"runs": 0, "steps": 0, "evaluations": 0}
 
-    longest = process.horizon / LEAST_STEPS
+    longest = min(process.horizon / LEAST_STEPS, getattr(process, "noise_time", np.inf))
 
     def run(cells: int, rtol: float, max_step: float) -> Run:
         grid = CentralGrid(process, lower, upper, cells)

@@ -34,6 +34,7 @@ CHUNK = 200_000  # rates held at once
 LEVEL = 1e-17  # probability that may lie outside the box
 FIRST_CELLS, SPACE_LEVELS, MAX_SPACE = 64, 4, 2  # the finest run has 512 to 2048 cells
 FIRST_STEPS, TIME_LEVELS, MAX_TIME = 16, 5, 4  # ... and 256 to 4096 steps
+FASTEST_NOISE = 256  # parts of the horizon in which the noise may change by its own size
 MAX_WORK = 5_000_000  # cells times steps of the finest run
 GRADINGS = (-2.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 
@@ -310,6 +311,8 @@ def solve_finite_volume(
         If the noise is zero at some time or a density overflows.
     """
     diffusivities(process, np.linspace(0.0, process.horizon, 65))
+    if getattr(process, "noise_time", np.inf) < process.horizon / FASTEST_NOISE:
+        raise SolverError("finite-volume: the noise changes too fast for equal refinements in time")
     bound = tail_bound(process)
     lower, upper = bound.static_box(LEVEL)
     # side by side: the two ends may owe their places to different bounds

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from fokker_planck.frame import graded_integral, moment_frame
+from fokker_planck.frame import graded_integral, integral_at, moment_frame
 from fokker_planck.methods.base import Progress, SolverError
 from fokker_planck.methods.characteristics import watched
 from fokker_planck.methods.lawson import (
@@ -69,6 +69,12 @@ def pose(process: Dynamics) -> Problem:
         return np.asarray(0.5 * np.asarray(process.noise(tau)) ** 2 / frame.at(tau)[1] ** 2)
 
     series, smooth = graded_integral(rate, horizon)
+    noise_time = float(getattr(process, "noise_time", np.inf))
+    if np.isfinite(noise_time):
+        # a user's noise may hide between the nodes of a series: hold it against a dense sum
+        times = np.linspace(0.0, horizon, 8193)
+        dense = float(np.trapezoid(rate(times), times))
+        smooth = smooth and abs(float(integral_at(series, horizon, horizon)) - dense) < 1e-5 * dense
     if not smooth or np.any(rate(bound.taus) <= 0):
         raise SolverError("spectral: the noise amplitude vanishes or is not smooth in time")
     outer = Problem(process, frame, low, high - low, series, bound, None)

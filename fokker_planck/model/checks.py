@@ -34,9 +34,14 @@ def real_array(name: str, value: Any) -> NDArray[np.float64]:
 
 
 def real_number(
-    name: str, value: Any, *, minimum: float = -math.inf, strict: bool = False
+    name: str,
+    value: Any,
+    *,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    strict: bool = False,
 ) -> float:
-    """Return ``value`` as a finite float at or above (``strict``: above) ``minimum``.
+    """Return ``value`` as a finite float in [minimum, maximum] (``strict``: above the minimum).
 
     Raises
     ------
@@ -54,6 +59,8 @@ def real_number(
     if number < minimum or (strict and number == minimum):
         relation = ">" if strict else ">="
         raise ValueError(f"{name} must be {relation} {minimum:g}, got {shown(value)}")
+    if number > maximum:
+        raise ValueError(f"{name} must be <= {maximum:g}, got {shown(value)}")
     return number
 
 

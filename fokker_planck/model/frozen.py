@@ -45,7 +45,7 @@ class FrozenScore:
 
     Notes
     -----
-    Source: docs/theory.md, section 1. Far in the tails exp overflows to inf, which is right; run
+    Source: docs/theory.md, section 2. Far in the tails exp overflows to inf, which is right; run
     the methods under ``numpy.errstate(over="ignore")``.
     """
 

@@ -38,7 +38,9 @@ class ConstantStrength:
     name = "constant"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", real_number("strength", self.value, minimum=0.0))
+        object.__setattr__(
+            self, "value", real_number("strength", self.value, minimum=0.0, maximum=1e6)
+        )
 
     def strength(self, t: ArrayLike) -> Any:
         """Return eta, an array of the shape of ``t``."""

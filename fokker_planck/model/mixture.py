@@ -11,6 +11,8 @@ from scipy.special import logsumexp
 from fokker_planck.model.checks import real_array, shown
 
 Array = NDArray[np.float64]
+#: lengths beyond it, or below its inverse, lose the digits that error bars are made of
+LARGEST = 1e6
 LOG_2PI = float(np.log(2 * np.pi))
 
 
@@ -35,7 +37,7 @@ class GaussianMixture:
 
     Notes
     -----
-    Everything is dimensionless. Components are counted from 0. See docs/theory.md, section 1.
+    Everything is dimensionless. Components are counted from 0. See docs/theory.md, section 2.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class GaussianMixture:
             raise ValueError(
                 f"means must have shape (K,) or (K, d) with K = {w.size}, got {shown(means)}"
             )
+        if np.abs(mu).max() > LARGEST:
+            raise ValueError(f"means must lie within +-{LARGEST:g}, got {shown(means)}")
         self.weights: Array = w / w.sum()
         self.means: Array = mu
         self.covariances: Array = self._expand(covariances, *mu.shape)
@@ -63,6 +67,11 @@ class GaussianMixture:
         self.variances, self.axes = np.linalg.eigh(self.covariances)
         if np.any(self.variances <= 0):
             raise ValueError(f"covariances must be positive definite, got {shown(covariances)}")
+        if self.variances.min() < 1 / LARGEST**2 or self.variances.max() > LARGEST**2:
+            raise ValueError(
+                f"covariances must have eigenvalues within {1 / LARGEST**2:g} to {LARGEST**2:g}, "
+                f"got {shown(covariances)}"
+            )
         self.common_covariance = bool(np.all(self.covariances == self.covariances[:1]))
         for array in (
             self.weights,
@@ -89,7 +98,8 @@ class GaussianMixture:
             full = c.copy()
         else:
             raise ValueError(
-                f"covariances must be a scalar or have shape {(d, d)} or {(k, d, d)}, "
+                f"covariances must be a scalar or have shape {(k,) if d == 1 else (d, d)} or "
+                f"{(k, d, d)}, "
                 f"got {shown(covariances)}"
             )
         scale = np.abs(full).max()

@@ -16,6 +16,8 @@ from fokker_planck.model.vector import VectorPosterior
 
 Array = NDArray[np.float64]
 SAMPLERS = ("ode", "sde")
+#: horizons outside are refused: the signal e^{-T} or the noise level at the start would underflow
+SHORTEST, LONGEST = 1e-6, 300.0
 
 
 class ReverseProcess:
@@ -26,7 +28,7 @@ class ReverseProcess:
     .. math:: dx = [-f x + (1 + \lambda^2) D s_\eta(x, t)]\,d\tau + \lambda\sqrt{2D}\,dB,
               \quad s_\eta = \nabla\log p_t(x|y) + \eta\nabla\log P_t(y|x).
 
-    Source: docs/theory.md, section 1.
+    Source: docs/theory.md, section 2.
     """
 
     def __init__(
@@ -244,7 +246,7 @@ def reverse_process(
 
     Notes
     -----
-    Equation and source: docs/theory.md, section 1 (Wu et al., arXiv 2403.01639).
+    Equation and source: docs/theory.md, section 2 (Wu et al., arXiv 2403.01639).
     """
     if not isinstance(mixture, GaussianMixture):
         raise ValueError(f"mixture must be a GaussianMixture, got {shown(mixture)}")
@@ -263,11 +265,11 @@ def reverse_process(
     if noise_level is None:
         chosen = one_of("sampler", "sde" if sampler is None else sampler, SAMPLERS)
         noise_level = 1.0 if chosen == "sde" else 0.0
-    noise_level = real_number("noise_level", noise_level, minimum=0.0)
-    horizon = real_number("horizon", horizon, minimum=0.0, strict=True)
+    noise_level = real_number("noise_level", noise_level, minimum=0.0, maximum=1e3)
+    horizon = real_number("horizon", horizon, minimum=SHORTEST, maximum=LONGEST)
     if schedule is None:
         schedule = OrnsteinUhlenbeck()
-    elif not isinstance(schedule, Schedule):
+    elif isinstance(schedule, type) or not isinstance(schedule, Schedule):
         raise ValueError(f"schedule must be a Schedule, got {shown(schedule)}")
     return ReverseProcess(
         mixture,

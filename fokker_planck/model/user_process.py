@@ -14,6 +14,11 @@ from fokker_planck.model.mixture import GaussianMixture
 Array = NDArray[np.float64]
 
 
+#: times at which a noise function is looked at
+N_LOOKS = 8192
+ROUGHNESS = 0.01
+
+
 class Process:
     """A process from the user's own functions: dx = drift(x, tau) dtau + noise(tau) dB.
 
@@ -57,12 +62,41 @@ class Process:
         self._divergence = divergence
         self._noise = noise if callable(noise) else real_number("noise", noise, minimum=0.0)
         self.stencil_step = 0.02
+        self.noise_time = float("inf")
+        self._check_noise()
         probe = initial.means[:, 0] if self.dimension == 1 else initial.means
         for tau in (0.0, self.horizon):
-            if np.any(self.noise(tau) < 0):
-                raise ValueError(f"noise must be >= 0, got {float(self.noise(tau))} at tau = {tau}")
             if not np.all(np.isfinite(self.drift(probe, tau))):
                 raise ValueError(f"drift must be finite, got nan or inf at tau = {tau}")
+
+    def _check_noise(self) -> None:
+        """Refuse a noise that is negative, not a number, or changes faster than it is looked at.
+
+        Solvers and tail bounds look at the noise at their own times. Over N_LOOKS equal steps
+        its second differences must stay below ROUGHNESS of its maximum.
+        """
+        if not callable(self._noise):
+            return
+        taus = np.linspace(0.0, self.horizon, N_LOOKS + 1)
+        try:
+            g = self.noise(taus)
+        except TypeError as error:
+            raise ValueError(f"noise must return a number, got {error}") from None
+        if not np.all(np.isfinite(g)) or np.any(g < 0):
+            first = int(np.argmin(np.isfinite(g) & (g >= 0)))
+            raise ValueError(
+                f"noise must be finite and >= 0, got {g[first]} at tau = {taus[first]:g}"
+            )
+        bend: Array = np.abs(np.diff(g, n=2))
+        if float(bend.max()) > ROUGHNESS * float(g.max()):
+            worst = int(np.argmax(bend))
+            raise ValueError(
+                f"noise must be smooth in tau, got {g[worst]:g}, {g[worst + 1]:g}, "
+                f"{g[worst + 2]:g} around tau = {taus[worst + 1]:g}"
+            )
+        change = float(np.abs(np.diff(g)).max()) / max(float(g.max()), 1e-300)
+        #: time in which the noise changes by its own size: solvers step no further than this
+        self.noise_time = float(self.horizon / N_LOOKS / max(change, 1e-12))
 
     @property
     def dimension(self) -> int:

@@ -7,10 +7,13 @@ latter at least 1e-10, stays below 100.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from random_cases import random_process
 from scipy.integrate import quad
+from scipy.special import ndtr
 
 import fokker_planck as fp
 
@@ -59,3 +62,54 @@ def test_two_methods_agree_within_their_claims_under_guidance(block):
             a, b = getattr(best, name)[-1], getattr(other, name)[-1]
             assert a.agrees(b), (case, name, a, b)
             assert a.error <= 1e-6, (case, name, a)
+
+
+@pytest.mark.parametrize("sampler", ["ode", "sde"])
+@pytest.mark.parametrize("method", ["auto", "central", "finite-volume"])
+@pytest.mark.parametrize("variance", [0.04, 1e-4, 1e-6])
+def test_a_posterior_narrower_than_the_grid_is_resolved_or_called_unknown(
+    variance, method, sampler
+):
+    """Components at one place, variances 1 and v: 1 - P lives within a few sqrt(v)."""
+    if sampler == "ode" and method == "finite-volume":
+        pytest.skip("finite volumes need noise")
+    mixture = fp.GaussianMixture([0.5, 0.5], [0, 0], [1, variance])
+    process = fp.reverse_process(mixture, 0, strength=0.0, sampler=sampler)
+    m, v = (float(item) for item in fp.unguided_moments(process, process.horizon))
+
+    def integrand(x: float) -> float:
+        log_rest = process.log_complement(np.array([x]), process.horizon)[0]
+        return float(np.exp(log_rest - (x - m) ** 2 / (2 * v)) / np.sqrt(2 * np.pi * v))
+
+    ends = np.array([0, 3, 10, 60]) * np.sqrt(variance)
+    truth = 2 * sum(
+        quad(integrand, a, b, epsabs=1e-15, limit=200)[0] for a, b in itertools.pairwise(ends)
+    )
+    estimate = fp.solve(process, method=method).complement_mass[-1]
+    assert abs(estimate.value - truth) <= estimate.error + 1e-14
+
+
+@pytest.mark.parametrize("method", ["spectral", "central", "finite-volume"])
+def test_indicators_have_honest_bars_and_what_no_node_sees_is_unknown(method):
+    process = fp.reverse_process(fp.GaussianMixture([0.5, 0.5], [-1, 1]), 1, strength=0.0)
+    solution = fp.solve(process, method=method)
+    m, v = (float(item) for item in fp.unguided_moments(process, process.horizon))
+    for a in np.linspace(-1, 3, 40):
+        estimate = solution.expectation(lambda x, tau, a=a: (x < a) * 1.0)[-1]
+        assert estimate.contains(ndtr((a - m) / np.sqrt(v))), a
+    unseen = solution.expectation(lambda x, tau: ((x > 0.501) & (x < 0.50101)) * 1.0)[-1]
+    assert unseen.error > 1e-5
+
+
+@pytest.mark.parametrize("gap", [1, 2, 3, 6, 8, 10])
+def test_growing_integrands_are_charged_for_what_lies_outside(gap):
+    """At strength 0 and the exact start the mean of 1/P is 1/w, whatever the distance."""
+    mixture = fp.GaussianMixture([0.5, 0.5], [-gap, gap])
+    process = fp.reverse_process(mixture, 1, strength=0.0, initial="exact")
+
+    def reciprocal(x, tau):
+        with np.errstate(over="ignore"):
+            return np.exp(-process.log_posterior(x, tau))
+
+    estimate = fp.solve(process).expectation(reciprocal)
+    assert np.all(estimate.contains(2.0) | ~np.isfinite(estimate.error))

@@ -113,8 +113,52 @@ def test_the_ode_is_refused():
         fp.solve(fp.reverse_process(TWO, 1, sampler="ode"), method="spectral")
 
 
-def test_noise_that_stops_is_refused_and_auto_falls_back():
+@pytest.mark.parametrize(
+    "noise",
+    [
+        lambda tau: 1.0 if tau < 0.5 else 0.0,
+        lambda tau: 10.0 if 0.25 < tau < 0.2525 else 1.0,
+        lambda tau: 40.0 if 0.5 < tau < 0.5004 else 1.0,
+    ],
+)
+def test_noise_with_jumps_is_refused_in_one_line(noise):
     start = fp.GaussianMixture([1.0], [0.0])
-    process = fp.Process(lambda x, tau: -x, lambda tau: 1.0 if tau < 0.5 else 0.0, start, 1.0)
-    with pytest.raises(fp.SolverError, match="noise amplitude"):
-        fp.solve(process, method="spectral")
+    with pytest.raises(ValueError, match="noise must be smooth in tau"):
+        fp.Process(lambda x, tau: -x, noise, start, 1.0)
+
+
+@pytest.mark.parametrize("method", ["auto", "central"])
+def test_a_narrow_smooth_pulse_of_noise_is_not_stepped_over(method):
+    """For dx = -x dtau + g dB: Var = e^{-2T} + integral of g^2 e^{-2(T - tau)}."""
+
+    def noise(tau):
+        return 1.0 + 20 * np.exp(-(((tau - 0.3) / 0.004) ** 2))
+
+    process = fp.Process(lambda x, tau: -x, noise, fp.GaussianMixture([1.0], [0.0]), 1.0)
+    taus = np.linspace(0, 1, 400_001)
+    truth = np.exp(-2) + np.trapezoid(noise(taus) ** 2 * np.exp(2 * (taus - 1)), taus)
+    estimate = fp.solve(process, method=method, tol=1e-6).covariance[-1]
+    assert abs(estimate.value - truth) <= estimate.error + 1e-10
+    assert estimate.error < 1e-3
+
+
+def test_output_times_may_lie_close_together():
+    process = fp.reverse_process(TWO, 1, strength=3.0)
+    close = fp.solve(process, taus=[2.0, 2.0 + 1e-12, 5.0], method="spectral")
+    assert close.entropy[0].agrees(close.entropy[1])
+    assert abs(close.entropy[2].value - REFERENCE["entropy"]) <= close.entropy[2].error + 5e-14
+
+
+@pytest.mark.parametrize(
+    ("noise_level", "variance", "horizon"),
+    [(3, 4, 1), (3, 15, 1), (2, 15, 1), (1, 15, 5), (3, 1, 5)],
+)
+def test_what_the_steps_lose_of_the_frame_is_claimed(noise_level, variance, horizon):
+    mixture = fp.GaussianMixture([0.5, 0.5], [-1, 1], variance)
+    process = fp.reverse_process(mixture, 1, noise_level=noise_level, horizon=horizon)
+    solution = fp.solve(process, method="spectral")
+    m, v = (float(item) for item in fp.unguided_moments(process, horizon))
+    truths = {"mean": m, "covariance": v, "entropy": 0.5 * np.log(2 * np.pi * np.e * v)}
+    for name, truth in truths.items():
+        estimate = getattr(solution, name)[-1]
+        assert abs(estimate.value - truth) <= estimate.error + 4e-16 * (1 + abs(truth)), name
