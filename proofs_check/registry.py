@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
@@ -198,7 +198,12 @@ def select(ids: Sequence[str] | None = None) -> tuple[Claim, ...]:
         return all_claims()
     if isinstance(ids, str):
         ids = [ids]
+    if isinstance(ids, Mapping) or not isinstance(ids, Iterable):
+        raise ValueError(f"claims must be a list of claim ids, got {ids!r}")
+    ids = list(ids)
+    if not ids:
+        raise ValueError(f"claims must name at least one claim, got []; known: {', '.join(known)}")
     for item in ids:
-        if item not in known:
+        if not isinstance(item, str) or item not in known:
             raise ValueError(f"claims: unknown claim {item!r}; known: {', '.join(known)}")
     return tuple(claim for claim in all_claims() if claim.id in set(ids))

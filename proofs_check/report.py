@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from proofs_check import margins
-from proofs_check.figures import TITLES
+from proofs_check.figures import TITLES, catalogue
 from proofs_check.mathsvg import to_svg
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -54,7 +54,7 @@ def render(folder: Path) -> str:
         claims=claims,
         counts=[(name, index["summary"].get(name, 0)) for name in ORDER],
         surprises=[claim["id"] for claim in claims if not claim["as_expected"]],
-        figures=load_figures(folder),
+        figures=load_figures(folder, index["environment"].get("run")),
         environment=index["environment"],
     )
 
@@ -153,15 +153,18 @@ def model_line(parameters: dict[str, Any]) -> str:
     return "; ".join(f"{key} {parameter(value)}" for key, value in shown.items())
 
 
-def load_figures(folder: Path) -> list[dict[str, str]]:
-    """Return the figures of a run, each with its picture inside."""
+def load_figures(folder: Path, run: str | None) -> list[dict[str, str]]:
+    """Return the figures of this very run, each with its picture inside.
+
+    Figures of another model, seed, level or version that lie in the folder are left out.
+    """
     found = []
     for name, title in TITLES.items():
-        picture = folder / "figures" / f"{name}.svg"
-        record = folder / "figures" / "data" / f"{name}.json"
-        if picture.is_file() and record.is_file():
+        picture = catalogue.figure_path(name, folder, ".svg")
+        wanted = catalogue.verdicts_digest(folder) if name == catalogue.VERDICTS else run
+        if wanted and picture.is_file() and catalogue.belongs(name, folder, wanted):
             code = base64.b64encode(picture.read_bytes()).decode("ascii")
-            text = json.loads(record.read_text(encoding="utf-8"))["caption"]
+            text = catalogue.read_record(name, folder)["caption"]
             source = f"data:image/svg+xml;base64,{code}"
             found.append({"name": name, "title": title, "caption": text, "source": source})
     return found

@@ -13,8 +13,8 @@ from fokker_planck.model.checks import one_of, shown, whole_number
 from proofs_check.alarms import FAMILY_RATE, apply_holm
 from proofs_check.casework import run_case
 from proofs_check.records import Record, Report, claim_record, environment
-from proofs_check.registry import LEVELS, Case, Claim, Context, Level, select
-from proofs_check.store import Store, content_key, versions
+from proofs_check.registry import LEVELS, Case, Claim, Context, Level, all_claims, select
+from proofs_check.store import Store, content_key, run_key, versions
 from proofs_check.workers import default_jobs, run_tasks
 
 OnEvent = Callable[[Record], None]
@@ -29,6 +29,11 @@ class Plan:
     context: Context
     statements: int
     own_model: bool
+
+    def run_key(self) -> str:
+        """Return the digest of model, seed, level and source: figures of the run carry it too."""
+        model = self.cases[0][0].process.spec() if self.own_model else None
+        return run_key(model, self.context.seed, self.context.level)
 
     def tasks(self) -> list[tuple[int, int]]:
         """Return (claim, case) index pairs, dear claims first; the order changes no result."""
@@ -119,8 +124,15 @@ def verify(
     depth = cast(Level, one_of("level", level, LEVELS))
     seed = whole_number("seed", seed, minimum=0)
     jobs = default_jobs() if jobs is None else whole_number("jobs", jobs, minimum=1)
-    store = None if out is None else Store(out)
+    store = None if out is None else Store(checked_path(out))
     return run(make_plan(chosen, process, depth, seed), store, jobs, on_event)
+
+
+def checked_path(out: Any) -> str | os.PathLike[str]:
+    """Return ``out`` if it can name a folder."""
+    if not isinstance(out, (str, os.PathLike)) or not os.fspath(out):
+        raise ValueError(f"out must be a path, got {shown(out)}")
+    return out
 
 
 def run(
@@ -154,6 +166,8 @@ def run(
             store.save_claim(records[i])
         tell({"type": "claim", "record": records[i]})
 
+    if store is not None:
+        store.begin()
     todo = []
     notes: dict[tuple[int, int], str] = {}
     for pair in plan.tasks():
@@ -181,12 +195,15 @@ def run(
         "family_wise_error": FAMILY_RATE,
         "statistical_statements": plan.statements,
         "own_model": plan.own_model,
+        "run": plan.run_key(),
     }
     env = environment(plan.context.level, plan.context.seed, **more)
     ordered = [records[i] for i in range(len(plan.claims))]
     report = Report(ordered, env, plan.own_model, None if store is None else str(store.path))
     if store is not None:
         store.save_index(report.to_dict())
+        for name in {claim.id for claim in all_claims()} - {claim.id for claim in plan.claims}:
+            store.forget_claim(name)
     tell({"type": "done"})
     return report
 

@@ -82,6 +82,14 @@ def content_key(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def run_key(model: Any, seed: int, level: str) -> str:
+    """Return the digest of a run: what every number of it is computed from.
+
+    ``model`` is the specification of a user's own model, or None for the built-in cases.
+    """
+    return content_key("run", plain(model), seed, level, versions())
+
+
 class Store:
     """A folder of records: ``claims/<ID>.json``, ``index.json`` and ``cells/<key>.json``.
 
@@ -99,6 +107,9 @@ class Store:
     def __init__(self, out: str | os.PathLike[str]) -> None:
         self.path = Path(out)
         try:
+            for name in ("index.json", "report.html"):
+                if (self.path / name).is_dir():
+                    raise IsADirectoryError(0, f"{name} is a folder")
             for folder in (self.path, self.path / "claims", self.path / "cells"):
                 folder.mkdir(parents=True, exist_ok=True)
                 with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe"):
@@ -113,12 +124,16 @@ class Store:
 
     def save_cell(self, key: str, record: Record) -> None:
         """Keep the record of a finished case, with a checksum."""
+        if self._cell(key).is_dir():
+            return
         record = plain(record)
         write_json(self._cell(key), {"key": key, "check": content_key(record), "record": record})
 
     def load_cell(self, key: str) -> tuple[Record | None, str]:
         """Return the record kept under ``key``, or None, and a note if the cell is corrupted."""
         path = self._cell(key)
+        if path.is_dir():
+            return None, f"cell {path.name} was a folder: recomputed, not kept"
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -138,6 +153,14 @@ class Store:
     def claim_file(self, claim_id: str) -> str:
         """Return the name of a claim's file, relative to the folder."""
         return f"claims/{claim_id}.json"
+
+    def begin(self) -> None:
+        """Take the index of an earlier run away: its claims are about to be replaced."""
+        (self.path / "index.json").unlink(missing_ok=True)
+
+    def forget_claim(self, claim_id: str) -> None:
+        """Take away the record of a claim that an earlier run left."""
+        (self.path / self.claim_file(claim_id)).unlink(missing_ok=True)
 
     def save_claim(self, record: Record) -> None:
         """Write the record of a claim."""

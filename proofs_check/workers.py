@@ -7,13 +7,17 @@ import os
 import pickle
 import signal
 import sys
+import threading
+import time
 import types
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
 Task = tuple[Any, ...]
+WATCH_SECONDS = 1.0
 
 
 class _Process(SpawnProcess):
@@ -26,7 +30,8 @@ class _Process(SpawnProcess):
         main = sys.modules["__main__"]
         sys.modules["__main__"] = types.ModuleType("__main__")
         try:
-            super().start()
+            with _interrupts_held():
+                super().start()
         finally:
             sys.modules["__main__"] = main
 
@@ -35,9 +40,36 @@ class _Context(SpawnContext):
     Process = _Process
 
 
-def _prepare() -> None:
-    """Leave an interrupt to the parent, which keeps the state."""
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold an interrupt back while a process starts; the process inherits that it is held back.
+
+    So an interrupt from the keyboard reaches no worker, not even one that is still importing.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # its own start would let interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _prepare(parent: int) -> None:
+    """Leave an interrupt to the parent, which keeps the state, and end when the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_without, args=(parent,), daemon=True).start()
+
+
+def _end_without(parent: int) -> None:
+    """End this process at once when its parent is no longer ``parent``."""
+    while os.getppid() == parent:
+        time.sleep(WATCH_SECONDS)
+    os._exit(1)
 
 
 def default_jobs() -> int:
@@ -72,7 +104,9 @@ def run_tasks(
                 yield index, problem
         return
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(jobs, mp_context=_Context(), initializer=_prepare)
+    pool = ProcessPoolExecutor(
+        jobs, mp_context=_Context(), initializer=_prepare, initargs=(os.getpid(),)
+    )
     finished = False
     try:
         pending: dict[Future[Any], int] = {

@@ -11,9 +11,18 @@ from proofs_check.claims.densities import evidence, read, second_method, solve
 from proofs_check.claims.hypotheses import ONE_D, UNGUIDED
 from proofs_check.claims.tables import case, random_cases
 from proofs_check.evidence import Evidence, Witness
-from proofs_check.registry import Case, Claim, Context, Level
+from proofs_check.registry import Case, Claim, Condition, Context, Hypothesis, Level
 
 CAP = 1e-5
+
+
+def _dimension_one(process: ReverseProcess) -> Condition:
+    d = process.dimension
+    return Condition("proved" if d == 1 else "refuted", f"the dimension is {d}")
+
+
+#: the claim compares two density solvers, so in other dimensions it says nothing
+DENSITY = Hypothesis(ONE_D.name, ONE_D.text, _dimension_one)
 
 
 def cases(level: Level, seed: int) -> Sequence[Case]:
@@ -83,7 +92,7 @@ CLAIM = Claim(
     ),
     latex=r"\eta = 0 \;\Longrightarrow\; b_0(x,\tau) = -f x + (1+\lambda^2) D\,\nabla\log p_t(x|y)",
     status="theorem",
-    hypotheses=(UNGUIDED, ONE_D),
+    hypotheses=(UNGUIDED, DENSITY),
     cases=cases,
     gather=gather,
     confirm=confirm,

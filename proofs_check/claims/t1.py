@@ -152,7 +152,7 @@ T1 = Claim(
     statement=(
         "With a common covariance sigma^2 I and <mu_y - mu_k, mu_y - mu_l> >= 0 for all k, l, the "
         "guided sampler has at every reverse time at least the posterior P(y|x) of the unguided "
-        "one that starts at the same point and sees the same noise."
+        "one that starts at the same point and sees the same noise; hence also in mean."
     ),
     latex=(
         r"\langle\mu_y-\mu_k,\,\mu_y-\mu_l\rangle \ge 0\ \ \forall k,l\ne y \;\Longrightarrow\; "

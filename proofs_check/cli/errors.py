@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -32,6 +33,41 @@ class FailedRunError(click.ClickException):
 def one_line(text: str) -> str:
     """Return ``text`` with every run of white space turned into one blank."""
     return " ".join(str(text).split())
+
+
+def worded(error: click.ClickException) -> str:
+    """Return the message of an error, a usage error in the form of all others."""
+    if isinstance(error, click.MissingParameter) and error.param is not None:
+        option = (error.param.opts or [""])[0]
+        name = error.param.name or "value"
+        how = f"({option} ...)" if option.startswith("-") else f"({name.upper()})"
+        return f"{name} must be given, got nothing {how}"
+    if isinstance(error, click.NoSuchOption):
+        hints = f"; did you mean {', '.join(error.possibilities)}?" if error.possibilities else ""
+        return f"option must be one that --help lists, got {error.option_name!r}{hints}"
+    return error.format_message()
+
+
+class Number(click.ParamType):
+    """A whole or a real number; what is not one is refused with field and value."""
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+        self.name = "integer" if kind is int else "float"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        try:
+            return self.kind(value)
+        except (TypeError, ValueError):
+            field = param.name if param is not None else "value"
+            what = "a whole number" if self.kind is int else "a real number"
+            text = one_line(repr(value))
+            text = text if len(text) <= 80 else text[:77] + "..."
+            raise BadInputError(f"{field} must be {what}, got {text}") from None
+
+
+WHOLE, REAL = Number(int), Number(float)
 
 
 def names_a_field(error: ValueError, fields: Collection[str]) -> bool:

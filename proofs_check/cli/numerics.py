@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from proofs_check.cli.errors import BadInputError, FailedRunError, bad_input
+from proofs_check.cli.errors import REAL, WHOLE, BadInputError, FailedRunError, bad_input
 from proofs_check.cli.options import build_process, model_options, writable_file
 from proofs_check.cli.output import estimate_text, print_json, progress_bar, quantity_table
 
 if TYPE_CHECKING:
     from fokker_planck import Estimate
 
+#: what a path and a step take, with the working arrays of their averages
+PATH_BYTES, STEP_BYTES = 128, 4096
 FIGURE_SUFFIXES = (".pdf", ".png", ".svg")
 QUANTITIES = ("entropy", "posterior_mass", "mass", "mean", "covariance")
 METHODS = ("auto", "characteristics", "spectral", "central", "finite-volume")
@@ -39,10 +44,55 @@ def report_numbers(numbers: dict[str, Estimate], extra: dict[str, Any], title: s
     quantity_table(title, rows)
 
 
+def check_numbers(source: str, numbers: dict[str, Estimate]) -> None:
+    """Fail if a value is not a number."""
+    import numpy as np
+
+    broken = [name for name, number in numbers.items() if not np.all(np.isfinite(number.value))]
+    if broken:
+        raise FailedRunError(f"{source} gave no number for {', '.join(broken)}")
+
+
+@contextmanager
+def numpy_silent() -> Iterator[None]:
+    """Keep numpy from warning of overflow, in every thread: what it leads to is checked."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
+
+
+@contextmanager
+def enough_memory(paths: int, steps: int) -> Iterator[None]:
+    """Turn a lack of memory into bad input."""
+    try:
+        yield
+    except MemoryError:
+        raise BadInputError(
+            f"paths and steps must fit into memory, got {paths} and {steps}"
+        ) from None
+
+
+def memory_limit(bytes_each: int) -> int:
+    """Return how many things of a size fit into the memory of this machine."""
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not known here
+        total = 2**33
+    return max(1, total // bytes_each)
+
+
+def at_most(field: str, value: int, limit: int) -> None:
+    """Refuse a size that does not fit into memory."""
+    if value > limit:
+        raise BadInputError(f"{field} must be <= {limit} (memory of this machine), got {value}")
+
+
 @click.command(short_help="Solve the density equation.")
 @model_options(required=True)
 @click.option("--method", default="auto", metavar="|".join(METHODS), help="Default auto.")
-@click.option("--tol", type=float, default=1e-8, help="Wanted error; default 1e-8.")
+@click.option("--tol", type=REAL, default=1e-8, help="Wanted error; default 1e-8.")
 @click.option(
     "--figure", metavar="FILE", help="Draw the density over reverse time (.pdf .png .svg)."
 )
@@ -64,6 +114,8 @@ def solve(
         real_number("tol", tol, minimum=0.0, strict=True)
     if process.dimension != 1:
         raise BadInputError(f"means must have dimension 1 here, got dimension {process.dimension}")
+    if process.noise_level == 0 and method in ("spectral", "finite-volume"):
+        raise BadInputError(f"method {method!r} needs noise_level > 0 (the SDE sampler), got 0")
     path = None if figure is None else writable_file("figure", figure, FIGURE_SUFFIXES)
     import numpy as np
 
@@ -78,6 +130,7 @@ def solve(
     with (
         progress_bar("solving", quiet) as progress,
         bad_input(("method", "tol", "means", "dimension")),
+        numpy_silent(),
     ):
         solution = fp.solve(process, taus=times, method=method, tol=tol, progress=progress)
         numbers = {name: getattr(solution, name)[-1] for name in QUANTITIES}
@@ -104,19 +157,17 @@ def solve(
         )
     if solution.message and not quiet:
         click.echo(f"note: {solution.message}", err=True)
-    broken = [name for name, number in numbers.items() if not np.all(np.isfinite(number.value))]
-    if broken:
-        raise FailedRunError(f"{solution.method} gave no number for {', '.join(broken)}")
+    check_numbers(solution.method, numbers)
     return 0
 
 
 @click.command(short_help="Run the sampler.")
 @model_options(required=True)
-@click.option("--paths", type=int, required=True, help="Number of paths.")
-@click.option("--steps", type=int, required=True, help="Number of time steps.")
+@click.option("--paths", type=WHOLE, required=True, help="Number of paths.")
+@click.option("--steps", type=WHOLE, required=True, help="Number of time steps.")
 @click.option("--step-rule", default="euler", metavar="euler|exponential|ddim|ddpm")
-@click.option("--seed", type=int, default=0, help="Default 0.")
-@click.option("--jobs", type=int, help="Threads; the result does not depend on it.")
+@click.option("--seed", type=WHOLE, default=0, help="Default 0.")
+@click.option("--jobs", type=WHOLE, help="Threads; the result does not depend on it.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 def sample(
@@ -145,10 +196,17 @@ def sample(
         one_of("step_rule", step_rule, ("euler", "exponential", "ddim", "ddpm"))
         if jobs is not None:
             whole_number("jobs", jobs, minimum=1)
+    at_most("paths", paths, memory_limit(PATH_BYTES * process.dimension))
+    at_most("steps", steps, memory_limit(STEP_BYTES * process.dimension**2))
     import sde_compare as sc
 
     start = perf_counter()
-    with progress_bar("sampling", quiet) as progress, bad_input(("rule", "n_paths", "n_steps")):
+    with (
+        progress_bar("sampling", quiet) as progress,
+        bad_input(("rule", "n_paths", "n_steps")),
+        numpy_silent(),
+        enough_memory(paths, steps),
+    ):
         samples = sc.sample(
             process, paths, steps, rule=step_rule, seed=seed, threads=jobs, progress=progress
         )
@@ -165,4 +223,6 @@ def sample(
         extra = {name: record[name] for name in ("n_paths", "n_steps", "rule", "seed")}
         title = "Sampler output (intervals do not cover the bias of the step size)"
         report_numbers(numbers, {**extra, "seconds": f"{seconds:.2f}"}, title)
+    averages = {"posterior_mass": samples.posterior_mass, "mean": samples.mean}
+    check_numbers(f"the {step_rule} rule", averages)
     return 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from proofs_check.cli.errors import BadInputError, bad_input, one_line
+from proofs_check.cli.errors import REAL, WHOLE, BadInputError, bad_input, one_line
 
 if TYPE_CHECKING:
     from fokker_planck import ReverseProcess
@@ -52,9 +52,8 @@ class JsonValue(click.ParamType):
             return json.loads(_BARE_POINT.sub("0.", value))
         except (ValueError, RecursionError):
             field = param.name if param is not None else "value"
-            text = one_line(value)
-            text = text if len(text) <= 80 else text[:77] + "..."
-            raise BadInputError(f"{field} must be JSON such as [0.5, 0.5], got {text!r}") from None
+            text = short(one_line(value))
+            raise BadInputError(f"{field} must be JSON such as [0.5, 0.5], got {text}") from None
 
 
 def model_options(required: bool) -> Callable[[Command], Command]:
@@ -72,13 +71,13 @@ def model_options(required: bool) -> Callable[[Command], Command]:
             "--covariances", type=json_value, help="A number, one or all; default: identity."
         ),
         click.option(
-            "--target", type=int, required=required, help="Guided component, counted from 0."
+            "--target", type=WHOLE, required=required, help="Guided component, counted from 0."
         ),
-        click.option("--strength", type=float, help="Guidance strength >= 0; default 0."),
-        click.option("--scale", type=float, help="Guidance scale, 1 + strength."),
+        click.option("--strength", type=REAL, help="Guidance strength >= 0; default 0."),
+        click.option("--scale", type=REAL, help="Guidance scale, 1 + strength."),
         click.option("--sampler", metavar="ode|sde", help="Default sde."),
-        click.option("--noise-level", type=float, help="In place of --sampler; 0: ode, 1: sde."),
-        click.option("--horizon", type=float, help="Length of time; default 5."),
+        click.option("--noise-level", type=REAL, help="In place of --sampler; 0: ode, 1: sde."),
+        click.option("--horizon", type=REAL, help="Length of time; default 5."),
         click.option("--initial", metavar="normal|exact", help="Law at the start; default normal."),
         click.option("--schedule", metavar="NAME", help="Forward process; default and only: ou."),
         click.option("--guidance", metavar="RULE", help="Default and only: constant."),
@@ -90,6 +89,21 @@ def model_options(required: bool) -> Callable[[Command], Command]:
         return command
 
     return decorate
+
+
+def refuse_booleans(field: str, value: Any, part: Any) -> None:
+    """Refuse true and false where numbers belong."""
+    if isinstance(part, list):
+        for item in part:
+            refuse_booleans(field, value, item)
+    elif isinstance(part, bool):
+        raise BadInputError(f"{field} must be made of numbers, got {short(value)}")
+
+
+def short(value: Any) -> str:
+    """Return a value as text of one line, cut where it is long."""
+    text = one_line(repr(value))
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def build_process(values: dict[str, Any]) -> ReverseProcess:
@@ -108,6 +122,8 @@ def build_process(values: dict[str, Any]) -> ReverseProcess:
     from fokker_planck.model import schedule_named
     from fokker_planck.model.checks import one_of
 
+    for field in MODEL_FIELDS:
+        refuse_booleans(field, values[field], values[field])
     with bad_input():
         one_of("guidance", values["guidance"] or "constant", ("constant",))
         mixture = GaussianMixture(values["weights"], values["means"], values["covariances"])

@@ -61,14 +61,17 @@ def quantity_table(title: str, rows: list[tuple[str, str, str]]) -> None:
     table = Table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
     )
-    table.add_column("quantity")
-    table.add_column("value ± error", justify="right", no_wrap=True)
-    table.add_column("error is")
-    for row in rows:
-        table.add_row(*row)
     terminal = console()
     if not terminal.is_terminal:
         terminal.width = max(terminal.width, 100)
+    table.add_column("quantity", no_wrap=True, overflow="fold")
+    table.add_column("value ± error", justify="right", overflow="fold")
+    room = sum(max(len(row[i]) for row in rows) + 2 for i in range(3))
+    wide = terminal.width >= min(room, 72)
+    if wide:
+        table.add_column("error is")
+    for row in rows:
+        table.add_row(*(row if wide else row[:2]))
     terminal.print(table)
 
 

@@ -69,10 +69,11 @@ class Row:
 
 
 class Progress:
-    """Receives the events of a run; prints one line per finished claim."""
+    """Receives the events of a run; prints one line per finished claim, in their order."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}
+        self.printed = 0
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Take one event."""
@@ -86,12 +87,14 @@ class Progress:
         self.show(event)
 
     def show(self, event: dict[str, Any]) -> None:
-        """Print the claim that has just finished."""
+        """Print the claims that have finished, up to the first that has not."""
         if event["type"] == "start":
             click.echo(f"{'claim':<8} {'cases':>9} {'margin / error':>15}   verdict")
-        elif event["type"] == "claim":
-            name = event["record"]["id"]
-            row = self.rows[name]
+            self.printed = 0
+        for name, row in list(self.rows.items())[self.printed :]:
+            if not row.finished:
+                break
+            self.printed += 1
             count = f"{len(row.cases)} case{'s' if len(row.cases) != 1 else ''}"
             click.echo(f"{name:<8} {count:>9} {margins.summary(row.cases):>15}   {row.text}")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from proofs_check.cli.browse import claim_id, known_claims
-from proofs_check.cli.errors import BadInputError, bad_input
+from proofs_check.cli.errors import WHOLE, BadInputError, bad_input
 from proofs_check.cli.options import model_options, optional_process, writable_folder
 from proofs_check.cli.output import print_json
 from proofs_check.cli.progress import ORDER, LiveTable, Progress, Silent
@@ -28,8 +28,8 @@ FIELDS = ("claims", "claim", "process", "level", "seed", "jobs", "out", "dimensi
 @click.option("--full", is_flag=True, help="The large case tables.")
 @model_options(required=False)
 @click.option("--out", default=DEFAULT_OUT, metavar="DIR", help=f"Default {DEFAULT_OUT}.")
-@click.option("--seed", type=int, default=0, help="Default 0.")
-@click.option("--jobs", type=int, help="Processes; default: one per core.")
+@click.option("--seed", type=WHOLE, default=0, help="Default 0.")
+@click.option("--jobs", type=WHOLE, help="Processes; default: 2, or 1 on a single core.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 def verify(
@@ -92,7 +92,8 @@ def finish(
     from proofs_check import report
     from proofs_check.cli.figures import make_figures
 
-    make_figures(drawable(process), folder, seed, level, process=process, jobs=jobs, quiet=quiet)
+    chosen = drawable(process)
+    make_figures(chosen, folder, seed, level, process=process, jobs=jobs, quiet=quiet, reuse=True)
     return report.write(folder)
 
 

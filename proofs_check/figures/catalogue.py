@@ -11,7 +11,7 @@ from typing import Any
 
 from proofs_check.figures import TITLES
 from proofs_check.figures.style import SUFFIXES, save_figure
-from proofs_check.store import versions, write_json
+from proofs_check.store import content_key, run_key, versions, write_json
 
 SCHEMA = 1
 VERDICTS = "verdicts"
@@ -30,6 +30,36 @@ def figure_path(name: str, out: str | os.PathLike[str], suffix: str) -> Path:
 def has_record(name: str, out: str | os.PathLike[str]) -> bool:
     """Whether a figure can be drawn without computing anything."""
     return data_path(name, out).is_file()
+
+
+def digest(
+    name: str, out: str | os.PathLike[str], seed: int, level: str, process: Any = None
+) -> str:
+    """Return what ties a figure to a run: its model, seed, level and the project's source.
+
+    The overview of verdicts is tied to the verdicts themselves.
+    """
+    if name == VERDICTS:
+        return verdicts_digest(out)
+    return run_key(None if process is None else process.spec(), seed, level)
+
+
+def verdicts_digest(out: str | os.PathLike[str]) -> str:
+    """Return the digest of the stored records of a run."""
+    index = json.loads((Path(out) / "index.json").read_text(encoding="utf-8"))
+    records = [
+        json.loads((Path(out) / entry["file"]).read_text(encoding="utf-8"))
+        for entry in index["claims"]
+    ]
+    return content_key("verdicts", index["environment"].get("run"), records)
+
+
+def belongs(name: str, out: str | os.PathLike[str], wanted: str) -> bool:
+    """Whether the stored record of a figure carries the digest ``wanted``."""
+    try:
+        return bool(read_record(name, out).get("run") == wanted)
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def selection(
@@ -69,8 +99,11 @@ def compute_record(
     else:
         record = module.compute(seed, level, process)
     whole = {"schema": SCHEMA, "name": name, "title": TITLES[name], "seed": seed, "level": level}
+    whole["run"] = digest(name, out, seed, level, process)
     path = data_path(name, out)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for suffix in SUFFIXES:  # a picture is always one of the record beside it
+        figure_path(name, out, suffix).unlink(missing_ok=True)
     write_json(path, {**whole, **record, "versions": versions()})
     return path
 
@@ -79,6 +112,16 @@ def read_record(name: str, out: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the stored record of a figure."""
     record: dict[str, Any] = json.loads(data_path(name, out).read_text(encoding="utf-8"))
     return record
+
+
+def check_record(name: str, out: str | os.PathLike[str]) -> None:
+    """Draw a stored record without saving it: raises where it is malformed."""
+    import_module(f"proofs_check.figures.{name}").draw(read_record(name, out))
+
+
+def is_drawn(name: str, out: str | os.PathLike[str]) -> bool:
+    """Whether a figure lies there in every format."""
+    return all(figure_path(name, out, suffix).is_file() for suffix in SUFFIXES)
 
 
 def draw_record(name: str, out: str | os.PathLike[str]) -> list[Path]:

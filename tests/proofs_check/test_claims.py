@@ -135,13 +135,19 @@ def test_a_witness_is_the_same_path_again():
     assert gap <= again.margin.error + test.discretisation[test.worst]
 
 
-def test_the_share_of_paths_that_could_violate_is_clopper_pearson():
+def test_the_share_of_paths_that_could_violate_is_a_sum_of_two_limits():
+    """Of the paths seen to violate or undecided, and of those whose error is above its bar."""
     item = case("two", 3, "ode")
     test = t1.path_test(item.process, CONTEXT, 3.0, 0.0)
     details = path_evidence("rise", test, CONTEXT, None).details
     assert details["violating"] == details["undecided"] == 0
-    expected = 1 - CONTEXT.share ** (1 / details["n_paths"])
-    assert details["violating_share_below"] == pytest.approx(expected, rel=1e-9)
+    seen = 1 - CONTEXT.share ** (1 / details["n_paths"])
+    above = 1 - CONTEXT.share ** (1 / details["calibrated_paths"])
+    assert details["seen_or_undecided_share_below"] == pytest.approx(seen, rel=1e-9)
+    assert details["error_factor_exceeded_by_below"] == pytest.approx(above, rel=1e-9)
+    assert details["violating_share_below"] == pytest.approx(seen + above, rel=1e-9)
+    assert details["violating_share_below"] < 0.02
+    assert details["confidence"] == pytest.approx(1 - 2 * CONTEXT.share, rel=1e-12)
 
 
 def test_one_component_is_a_control_everywhere():

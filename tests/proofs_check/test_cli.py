@@ -1,7 +1,11 @@
 """The command line: what it prints, strict JSON, exit codes, and how fast it starts."""
 
+import contextlib
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from run_records import claim_record, strict_json, write_run
@@ -206,6 +210,74 @@ def test_an_interrupted_run_says_how_to_resume(cli, monkeypatch):
     )
 
 
+def test_where_nothing_is_kept_nothing_is_said_to_be(cli, monkeypatch):
+    import fokker_planck
+
+    monkeypatch.setattr(fokker_planck, "solve", raising(KeyboardInterrupt()))
+    outcome = cli("solve", *MODEL)
+    assert (outcome.code, outcome.err) == (130, "proofs-check: interrupted\n")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="reads /proc")
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
+)
+def test_a_stopped_run_leaves_no_worker_behind(tmp_path, number, code):
+    line = [sys.executable, "-m", "proofs_check", "verify", "--jobs", "2", "--out", "kept"]
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not (found := workers_of(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(number)
+        errors = process.communicate(timeout=60)[1]
+    assert process.returncode == code
+    if code > 0:
+        assert errors.count("\n") == 1 and "resume: proofs-check verify --jobs 2" in errors
+    deadline = time.monotonic() + 20
+    while any(map(alive, found)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert found and not any(map(alive, found))
+
+
+def workers_of(pid):
+    """The spawned children of a process, read off /proc."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(path.read_text().rsplit(")", 1)[1].split()[1])
+            if parent == pid and b"spawn_main" in path.with_name("cmdline").read_bytes():
+                found.append(int(path.parent.name))
+    return found
+
+
+def alive(pid):
+    """Whether a process runs; one that only waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_streams_that_are_closed_are_no_failure():
+    code = "import os, sys; os.close(1); os.close(2); os.execv(sys.executable, sys.argv[1:])"
+    line = [sys.executable, "-m", "proofs_check", "list"]
+    done = subprocess.run([sys.executable, "-c", code, *line], timeout=60)
+    assert done.returncode == 0
+
+
+def test_lines_of_progress_come_in_the_order_of_the_table(capsys):
+    progress = Progress()
+    progress({"type": "start", "claims": [{"id": c["id"], "n_cases": 2} for c in (GOOD, FOUND)]})
+    progress({"type": "claim", "record": FOUND})
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    progress({"type": "claim", "record": GOOD})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["E1", "X5"]
+
+
 def test_a_failure_is_one_line_and_exit_4_and_debug_shows_the_place(cli, monkeypatch):
     error = ValueError("operands could not be broadcast\nat all")
     monkeypatch.setattr(proofs_check, "verify", raising(error), raising=False)
@@ -214,6 +286,8 @@ def test_a_failure_is_one_line_and_exit_4_and_debug_shows_the_place(cli, monkeyp
     assert outcome.err.startswith("proofs-check: failure: ValueError: operands could not")
     debug = cli("--debug", "verify", "G0")
     assert debug.code == 4 and "Traceback" in debug.err and "raising" not in debug.out
+    after = cli("verify", "G0", "--debug")
+    assert after.code == 4 and "Traceback" in after.err
 
 
 def test_a_value_that_only_the_runner_refuses_is_bad_input(cli, monkeypatch):

@@ -125,6 +125,42 @@ def test_figures_draws_stored_records_and_lists_names(cli, stored):
     assert re.findall(r"^(\w+)", listing.out, re.MULTILINE) == list(TITLES)
 
 
+def test_what_is_stored_and_cannot_be_drawn_is_named(cli, tmp_path):
+    outcome = cli("figures", "--stored", "--out", "empty")
+    assert outcome.code == 2 and "nothing is stored" in outcome.err
+    assert not (tmp_path / "empty").exists()
+    path = catalogue.data_path("fan", tmp_path)
+    path.parent.mkdir(parents=True)
+    for text in ("{}", "[1", "[]"):
+        path.write_text(text, encoding="utf-8")
+        outcome = cli("figures", "fan", "--stored", "--out", tmp_path)
+        assert outcome.code == 2 and str(path) in outcome.err
+        assert outcome.err.count("\n") == 1
+    (tmp_path / "index.json").write_text("{}", encoding="utf-8")
+    outcome = cli("figures", "verdicts", "--out", tmp_path)
+    assert outcome.code == 2 and "index.json" in outcome.err
+
+
+def test_a_figure_of_the_same_run_is_not_computed_again(tmp_path, monkeypatch):
+    from proofs_check.cli.figures import make_figure
+
+    calls = []
+
+    def compute(seed, level, process):
+        calls.append(seed)
+        return BY_HAND["fan"]()
+
+    monkeypatch.setattr("proofs_check.figures.fan.compute", compute)
+    first = make_figure("fan", tmp_path, 0, "quick", False, None, True)
+    assert make_figure("fan", tmp_path, 0, "quick", False, None, True) == first
+    first.unlink()
+    make_figure("fan", tmp_path, 0, "quick", False, None, True)  # drawn again, from the record
+    assert first.is_file() and calls == [0]
+    make_figure("fan", tmp_path, 1, "quick", False, None, True)
+    make_figure("fan", tmp_path, 1, "quick", False, None, False)
+    assert calls == [0, 1, 1]
+
+
 def test_a_missing_record_or_an_unknown_name_is_bad_input(cli, tmp_path):
     for arguments in (
         ["figures", "fan", "--stored", "--out", str(tmp_path)],

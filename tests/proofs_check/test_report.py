@@ -49,7 +49,7 @@ def run_folder(tmp_path):
     )
     path = catalogue.data_path("verdicts", tmp_path)
     path.parent.mkdir(parents=True)
-    write_json(path, BY_HAND["verdicts"]())
+    write_json(path, {**BY_HAND["verdicts"](), "run": catalogue.verdicts_digest(tmp_path)})
     catalogue.figure_path("verdicts", tmp_path, ".svg").write_text("<svg/>", encoding="utf-8")
     return tmp_path
 
@@ -63,6 +63,23 @@ def test_the_report_is_one_well_formed_file_that_refers_to_nothing_outside(run_f
     assert all(ref.startswith(("#", "data:image/svg+xml;base64,")) for ref in page.references)
     assert page.tags.count("img") == 1 and "script" not in page.tags
     assert not list(run_folder.glob(".*"))
+
+
+def test_figures_of_another_run_are_left_out(run_folder):
+    for name, run in (("fan", "of this run"), ("travel", "of another"), ("strength", None)):
+        write_json(catalogue.data_path(name, run_folder), {**BY_HAND[name](), "run": run})
+        catalogue.figure_path(name, run_folder, ".svg").write_text("<svg/>", encoding="utf-8")
+    shown = [item["name"] for item in report.load_figures(run_folder, "of this run")]
+    assert shown == ["fan", "verdicts"]
+    claim = claim_record("E1", "REFUTED")  # other verdicts than those that were drawn
+    write_json(run_folder / "claims" / "E1.json", claim)
+    shown = [item["name"] for item in report.load_figures(run_folder, None)]
+    assert shown == []
+
+
+def test_a_refutation_that_was_expected_is_marked_so(run_folder):
+    text = report.write(run_folder).read_text(encoding="utf-8")
+    assert text.count("REFUTED</span>, as expected") == 1
 
 
 def test_hypothesis_and_conclusion_stand_in_columns_of_their_own(run_folder):
