@@ -110,12 +110,3 @@ class Density:
         x = np.asarray(x, dtype=float)
         inner = np.clip(x, points[0], points[-1])
         return np.asarray(curve(inner))
-
-    @cached_property
-    def cdf_error(self) -> float:
-        """Error of :meth:`cdf` between the points: against the curve through every other point."""
-        points, values = self._cdf
-        if points.size < 8:
-            return float("inf")
-        coarse = PchipInterpolator(points[::2], values[::2], extrapolate=False)(points)
-        return float(np.nanmax(np.abs(coarse - values)))

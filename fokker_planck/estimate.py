@@ -50,7 +50,10 @@ class Estimate:
         if self.kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {self.kind!r}")
         value = np.asarray(self.value, dtype=float)
-        error = np.broadcast_to(np.asarray(self.error, dtype=float), value.shape)
+        error = np.asarray(self.error, dtype=float)
+        if error.shape not in ((), value.shape):
+            raise ValueError(f"error must have shape {value.shape}, got {error.shape}")
+        error = np.broadcast_to(error, value.shape)
         error = np.where(np.isnan(error) | np.isnan(value), np.inf, error)
         if np.any(error < 0):
             raise ValueError(f"error must be nonnegative, got {float(error.min())!r}")

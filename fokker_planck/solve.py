@@ -65,8 +65,12 @@ def solve(
         raise ValueError(f"process must be a ReverseProcess or a Process, got {shown(process)}")
     if process.dimension != 1:
         raise ValueError(f"process must have dimension 1, got {process.dimension}")
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be callable, got {shown(progress)}")
     times = output_times(taus, process.horizon)
     one_of("method", method, ("auto", *METHODS))
+    if method == "finite-volume" and process.deterministic:
+        raise ValueError("method finite-volume needs noise_level > 0 (the SDE sampler)")
     tol = real_number("tol", tol, minimum=0.0, strict=True)
     names = PREFERENCE[process.deterministic] if method == "auto" else (method,)
     started = time.perf_counter()

@@ -66,7 +66,11 @@ class Process:
         self._check_noise()
         probe = initial.means[:, 0] if self.dimension == 1 else initial.means
         for tau in (0.0, self.horizon):
-            if not np.all(np.isfinite(self.drift(probe, tau))):
+            try:
+                start = self.drift(probe, tau)
+            except TypeError as error:
+                raise ValueError(f"drift must take (x, tau), got {error}") from None
+            if not np.all(np.isfinite(start)):
                 raise ValueError(f"drift must be finite, got nan or inf at tau = {tau}")
 
     def _check_noise(self) -> None:

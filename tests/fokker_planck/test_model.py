@@ -245,6 +245,13 @@ BAD = [
     ({"horizon": -1.0}, "horizon"),
     ({"horizon": float("inf")}, "horizon"),
     ({"initial": "cold"}, "initial"),
+    ({"horizon": 1e6}, "horizon"),
+    ({"horizon": 1e-300}, "horizon"),
+    ({"strength": 1e10}, "strength"),
+    ({"noise_level": 1e9}, "noise_level"),
+    ({"means": [1e20, -1e20]}, "means"),
+    ({"covariances": 1e-320}, "covariances"),
+    ({"schedule": fp.OrnsteinUhlenbeck}, "schedule"),
     ({"schedule": "linear"}, "schedule"),
 ]
 
@@ -270,5 +277,7 @@ def test_a_user_process_checks_what_it_is_given():
         fp.Process(lambda x, tau: -x, 1.0, start, 0.0)
     with pytest.raises(ValueError, match="drift must be finite"):
         fp.Process(lambda x, tau: x * np.nan, 1.0, start, 1.0)
+    with pytest.raises(ValueError, match="drift must take"):
+        fp.Process(lambda x: -x, 1.0, start, 1.0)
     with pytest.raises(ValueError, match="drift must return shape"):
         fp.Process(lambda x, tau: np.ones(3), 1.0, start, 1.0).drift(np.ones(5), 0.0)
