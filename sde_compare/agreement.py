@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from fokker_planck import Estimate
 from fokker_planck.model import Dynamics, ReverseProcess
-from fokker_planck.model.checks import real_number, shown
+from fokker_planck.model.checks import real_number, shown, whole_number
 from sde_compare.checks import Check, distribution_check, mean_check
 from sde_compare.engine import Progress
 from sde_compare.estimators import holm
 from sde_compare.samplers import Samples
-from sde_compare.step_sizes import StepPair, two_step_sizes
+from sde_compare.step_sizes import StepPair, step_sizes
 from sde_compare.surprisal import Surprisal
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 FALSE_ALARM_RATE = 1e-3  # family-wise, over all statistical checks of a run
+LEVELS, LARGEST = 3, 4  # step sizes, and the largest in units of the smallest
 QUANTILES = 255  # points at which distribution functions are compared
 
 
@@ -31,8 +32,11 @@ QUANTILES = 255  # points at which distribution functions are compared
 class Agreement:
     """A family of checks, decided together by Holm's rule at false-alarm rate ``alpha``.
 
-    If every density value is within its solver error and every sampler has the stated law, the
-    probability that any check is rejected is at most alpha. The sample size is fixed beforehand.
+    The probability that any check is rejected is at most alpha if every density value is within
+    its solver error, every sampler has the stated law at step size zero, and what extrapolation
+    in the step leaves is within the allowance that is measured at three step sizes. The last is
+    an estimate from refinement, not a bound: a check whose three step sizes show that the steps
+    are not small is not resolved, and cannot be rejected. The sample size is fixed beforehand.
 
     Attributes
     ----------
@@ -63,6 +67,11 @@ class Agreement:
         """Whether no check is rejected."""
         return not self.rejected
 
+    @property
+    def unresolved(self) -> tuple[Check, ...]:
+        """The checks that say nothing, since the steps are too large; more steps resolve them."""
+        return tuple(check for check in self.checks if not check.resolved)
+
     def __getitem__(self, name: str) -> Check:
         for check in self.checks:
             if check.name == name:
@@ -86,7 +95,8 @@ class Agreement:
         width = max((len(check.name) for check in self.checks), default=0)
         lines = []
         for check, p in zip(self.checks, self.adjusted, strict=True):
-            verdict = "differs" if p <= self.alpha else "agrees"
+            agrees = "agrees" if check.resolved else "not resolved: more steps"
+            verdict = "differs" if p <= self.alpha else agrees
             lines.append(
                 f"{check.name:{width}}  {verdict}  difference {check.difference:+.2e}  "
                 f"allowed {check.allowed:.1e} (most: {check.dominant})  adjusted p {p:.2g}"
@@ -131,10 +141,11 @@ def agreement(
     solution : Solution
         The density; its last output time is compared.
     paths : ReverseProcess, Process, Samples or StepPair, optional
-        What to sample; by default the process of the solution. Of given ``Samples`` the same
-        noise is run again at twice the step, so that their discretisation error is known.
+        What to sample; by default the process of the solution. Of given samples the same noise is
+        run again at twice and four times the step, so that their discretisation error is known.
     n_paths, n_steps, rule, seed, threads, progress
-        As in :func:`sde_compare.two_step_sizes`; not used for given samples.
+        As in :func:`sde_compare.sample`; not used for given samples. ``n_steps`` is rounded up to
+        a multiple of 4, and the settings name what was run; given samples must have such a number.
     alpha : float
         Family-wise false-alarm rate.
 
@@ -154,44 +165,40 @@ def agreement(
     averaged over the density and over the paths. Formulas: docs/theory.md, N6.
     """
     alpha = _rate(alpha)
-    pair = _pair(solution, paths, n_paths, n_steps, rule, seed, threads, progress)
-    if float(solution.taus[-1]) != float(pair.fine.tau[-1]):
+    runs = _runs(solution, paths, n_paths, n_steps, rule, seed, threads, progress)
+    run = runs[0]
+    if float(solution.taus[-1]) != float(run.tau[-1]):
         raise ValueError(
             f"paths must end at the last output time {solution.taus[-1]:g} of the solution, "
-            f"got {pair.fine.tau[-1]:g}"
+            f"got {run.tau[-1]:g}"
         )
-    fine, coarse = pair.fine.points[:, 0], pair.coarse.points[:, 0]
+    ends = [run.points[:, 0] for run in runs]
     process = solution.process
     level = alpha / (3 if isinstance(process, ReverseProcess) else 2)
-    checks = []
-    if isinstance(process, ReverseProcess):
-        p_fine, p_coarse = (
-            np.exp(process.log_posterior(x, process.horizon)) for x in (fine, coarse)
-        )
-        mass: Estimate = solution.posterior_mass[-1]
-        checks.append(mean_check("posterior_mass", mass, p_fine, p_coarse, 0.0, 1.0, level))
-    surprisal = Surprisal(solution.density(-1))
-    expected = surprisal.expectation(solution)
-    checks.append(
-        mean_check(
-            *("entropy", expected, surprisal(fine), surprisal(coarse)),
-            *(surprisal.lower, surprisal.upper, level),
-        )
-    )
     points, values, error = solution.distribution(-1)
     levels = np.arange(1, QUANTILES + 1) / (QUANTILES + 1)
     index = np.unique(np.clip(np.searchsorted(values, levels), 0, points.size - 1))
-    checks.append(distribution_check(points[index], values[index], error, fine, coarse, level))
-    run = pair.fine
+    law = distribution_check(points[index], values[index], error, ends, level)
+    checks = []
+    if isinstance(process, ReverseProcess):
+        confidence = [np.exp(process.log_posterior(x, process.horizon)) for x in ends]
+        mass: Estimate = solution.posterior_mass[-1]
+        checks.append(mean_check("posterior_mass", mass, confidence, 0.0, 1.0, level, law))
+    surprisal = Surprisal(solution.density(-1))
+    expected = surprisal.expectation(solution)
+    limits = surprisal.lower, surprisal.upper
+    surprise = [surprisal(x) for x in ends]
+    checks.append(mean_check("entropy", expected, surprise, *limits, level, law))
+    checks.append(law)
     settings = {
-        **{"n_paths": run.n_paths, "n_steps": [run.n_steps, pair.coarse.n_steps]},
+        **{"n_paths": run.n_paths, "n_steps": [run.n_steps for run in runs]},
         **{"rule": run.rule, "seed": run.seed, "method": solution.method},
         "truncated_entropy": float(solution.entropy[-1]) - float(expected),
     }
     return Agreement(tuple(checks), alpha, settings)
 
 
-def _pair(
+def _runs(
     solution: Solution,
     paths: Dynamics | Samples | StepPair | None,
     n_paths: int,
@@ -200,23 +207,23 @@ def _pair(
     seed: int,
     threads: int | None,
     progress: Progress | None,
-) -> StepPair:
-    if isinstance(paths, StepPair):
-        pair = paths
-    elif isinstance(paths, Samples):
-        s = paths
-        if not np.array_equal(s.tau, np.linspace(0.0, s.process.horizon, s.n_steps + 1)):
+) -> tuple[Samples, ...]:
+    """Return the paths at three step sizes."""
+    given = paths.fine if isinstance(paths, StepPair) else paths
+    if isinstance(given, Samples):
+        if not np.array_equal(given.tau, np.linspace(0.0, given.process.horizon, len(given.tau))):
             raise ValueError("paths must have equal steps, got samples on a time_grid")
-        pair = two_step_sizes(
-            s.process, s.n_paths, s.n_steps, s.rule, s.seed, threads=threads, progress=progress
-        )
+        if given.n_steps % LARGEST:
+            raise ValueError(f"paths must have a multiple of 4 steps, got {given.n_steps}")
+        process: Dynamics | None = given.process
+        n_paths, n_steps, rule, seed = given.n_paths, given.n_steps, given.rule, given.seed
     else:
-        process = solution.process if paths is None else paths
-        if process is None:
-            raise ValueError("paths must name a process: the solution was loaded without one")
-        pair = two_step_sizes(
-            process, n_paths, n_steps, rule, seed, threads=threads, progress=progress
-        )
-    if pair.fine.dimension != 1:
-        raise ValueError(f"paths must have dimension 1, got {pair.fine.dimension}")
-    return pair
+        process = solution.process if given is None else given
+        n_steps = -(-whole_number("n_steps", n_steps, minimum=1) // LARGEST) * LARGEST
+    if process is None:
+        raise ValueError("paths must name a process: the solution was loaded without one")
+    if process.dimension != 1:
+        raise ValueError(f"paths must have dimension 1, got {process.dimension}")
+    return step_sizes(
+        process, n_paths, n_steps, rule, seed, LEVELS, threads=threads, progress=progress
+    )

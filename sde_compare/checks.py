@@ -1,8 +1,11 @@
-"""One comparison of a density with samples at two step sizes: values, error terms, p-value."""
+"""One comparison of a density with samples at three step sizes: values, errors, p-value."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 
 from fokker_planck import Estimate
 from sde_compare.estimators import bernstein_width, dkw_width, smallest_level
+from sde_compare.regime import LARGEST_CHANGE, LARGEST_GROWTH, contraction, growth
 
 Array = NDArray[np.float64]
 SOURCES = ("solver", "sampling", "discretisation")
@@ -28,12 +32,14 @@ class Check:
     sample : float
         From the paths, extrapolated to step size zero: 2 f_h - f_2h.
     sampling, discretisation : float
-        Half-widths at ``level``: statistical error of ``sample``, and the bound
-        |f_2h - f_h| + (its own interval) on the discretisation error left in it.
+        Statistical error of all that is averaged over paths, at ``level``, and the allowance for
+        the discretisation error left in ``sample``; inf where the steps are not small enough.
     level : float
         The share of the false-alarm rate at which they are shown.
     p_value : float
         Least level at which the density value lies outside all three errors together.
+    contraction : float
+        |f_2h - f_h| / |f_4h - f_2h| as observed; 1/2 where the steps are small, at order one.
     """
 
     name: str
@@ -43,6 +49,12 @@ class Check:
     discretisation: float
     level: float
     p_value: float
+    contraction: float = math.nan
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the three step sizes bound what extrapolation leaves; if not, nothing differs."""
+        return math.isfinite(self.discretisation)
 
     @property
     def difference(self) -> float:
@@ -65,63 +77,98 @@ class Check:
         return {
             "name": self.name,
             "density": self.density.to_dict(),
-            "sample": self.sample,
-            "difference": self.difference,
-            "sampling_error": self.sampling,
-            "discretisation_error": self.discretisation,
+            "sample": _finite(self.sample),
+            "difference": _finite(self.difference),
+            "sampling_error": _finite(self.sampling),
+            "discretisation_error": _finite(self.discretisation),
+            "resolved": self.resolved,
+            "contraction": _finite(self.contraction),
             "level": self.level,
             "p_value": self.p_value,
             "dominant": self.dominant,
         }
 
 
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _allowance(factor: float, change: Any, rest: Any) -> float:
+    return float(np.max(factor * change + rest)) if math.isfinite(factor) else math.inf
+
+
 def mean_check(
     name: str,
     density: Estimate,
-    fine: Array,
-    coarse: Array,
+    values: Sequence[Array],
     lower: float,
     upper: float,
     level: float,
+    law: Check | None = None,
 ) -> Check:
-    r"""Compare E f of a density with bounded values f on the same paths at steps h and 2h.
+    r"""Compare E f of a density with bounded values f on the same paths at steps h, 2h and 4h.
 
-    Per path Z = 2 f_h - f_2h and D = f_2h - f_h. With both intervals at delta/2 the density value
-    q is excluded at level delta if
+    Per path :math:`Z = 2 f_h - f_{2h}`, :math:`D_1 = f_{2h} - f_h`, :math:`D_2 = f_{4h} - f_{2h}`
+    and :math:`R = D_2 - 2 D_1`. With the three intervals at :math:`\delta/3` the density value q
+    is excluded at level :math:`\delta` if
 
-    .. math:: |\bar Z - q| > e_{solver} + w_Z(\delta/2) + |\bar D| + w_D(\delta/2),
+    .. math:: |\bar Z - q| > e_{solver} + \gamma \max(|\bar D_1|, |\bar D_2|/2) + |\bar R|
+              + w_Z + \gamma w_{D_1} + w_R,
 
-    where w is the empirical Bernstein width. The last two terms bound the bias left after
-    extrapolation, O(h^2), by the whole first-order bias, C h: it is here that the step is asked
-    to be small enough for the expansion in h to mean something.
+    where w is the empirical Bernstein width and :math:`\gamma` in [1, 3] comes from the observed
+    :math:`|D_1|/|D_2|` (:func:`sde_compare.regime.growth`), of this average or of the distribution
+    function if ``law``, the check of it, is given. Where either shows that the steps are not small
+    the check is not resolved, and excludes nothing.
 
     Source: docs/theory.md, N6.
     """
+    fine, coarse, coarsest = values
     n, span = fine.size, upper - lower
-    z, d = 2 * fine - coarse, coarse - fine
-    z_mean, d_mean = float(z.mean()), abs(float(d.mean()))
-    z_var, d_var = (float(v.var(ddof=1)) if n > 1 else 0.0 for v in (z, d))
-    apart = abs(z_mean - float(density)) - float(density.error)
+    z, d1, d2 = 2 * fine - coarse, coarse - fine, coarsest - coarse
+    rest = d2 - 2 * d1
+    mean_z, mean_1, mean_2, mean_rest = (float(v.mean()) for v in (z, d1, d2, rest))
+    var_z, var_1, var_2, var_rest = (
+        float(v.var(ddof=1)) if n > 1 else 0.0 for v in (z, d1, d2, rest)
+    )
+    apart = abs(mean_z - float(density)) - float(density.error)
 
-    def widths(delta: float) -> tuple[float, float]:
-        sampling = float(bernstein_width(z_var, n, 3 * span, delta / 2))
-        return sampling, d_mean + float(bernstein_width(d_var, n, 2 * span, delta / 2))
+    def width(variance: float, times: int, delta: float) -> float:
+        return float(bernstein_width(variance, n, times * span, delta / 3))
 
-    p_value = smallest_level(lambda delta: apart - sum(widths(delta)))
-    return Check(name, density, z_mean, *widths(level), level, p_value)
+    low = abs(mean_1) - width(var_1, 2, level)
+    own = width(var_2, 2, level)
+    turned = low > 0 and abs(mean_2) > own and mean_1 * mean_2 < 0
+    turned = turned or (law is not None and not law.resolved)
+    other = 0.5 if law is None or math.isnan(law.contraction) else law.contraction
+    factor = growth(mean_1, mean_2, low, abs(mean_2) + own, turned, other)
+    left = _allowance(factor, max(abs(mean_1), abs(mean_2) / 2), abs(mean_rest))
+
+    def sampling(delta: float) -> float:
+        own = min(factor, LARGEST_GROWTH) * width(var_1, 2, delta) + width(var_rest, 6, delta)
+        return width(var_z, 3, delta) + own
+
+    p_value = smallest_level(lambda delta: apart - left - sampling(delta))
+    ratio = contraction(mean_1, mean_2)
+    return Check(name, density, mean_z, sampling(level), left, level, p_value, ratio)
 
 
 def distribution_check(
-    points: Array, values: Array, error: float, fine: Array, coarse: Array, level: float
+    points: Array, values: Array, error: float, ends: Sequence[Array], level: float
 ) -> Check:
     r"""Compare distribution functions on points fixed beforehand, in dimension one.
 
-    With empirical F_h, F_2h of the same paths, D = F_2h - F_h at each of J points, and
-    :math:`\varepsilon` the half-width of Dvoretzky, Kiefer, Wolfowitz and Massart, the density's
-    F is excluded at level delta if at some point
+    With empirical :math:`F_h, F_{2h}, F_{4h}` of the same paths, :math:`D_1 = F_{2h} - F_h` and
+    :math:`D_2 = F_{4h} - F_{2h}` at each of J points, and :math:`\varepsilon` the half-width of
+    Dvoretzky, Kiefer, Wolfowitz and Massart, the density's F is excluded at level
+    :math:`\delta` if at some point
 
-    .. math:: |F_h - D - F| > e_{solver} + \varepsilon(\delta/2)
-              + w(\delta/2J) + \max_j [|D_j| + w_j(\delta/2J)].
+    .. math:: |F_h - D_1 - F| > e_{solver} + \varepsilon(\delta/3) + w_1
+              + \max_j [\gamma \max(|D_1|, |D_2|/2) + |D_2 - 2 D_1|]
+              + \max_j [(\gamma + 2) w_1 + w_2],
+
+    all w at :math:`\delta/3J`, :math:`\gamma` as in :func:`mean_check` from the largest
+    :math:`|D_1|` and the largest :math:`|D_2|`. Nor is it resolved if the largest :math:`|D_1|` is
+    above ``LARGEST_CHANGE``, or half of the paths move by more than the middle half of the law.
 
     Parameters
     ----------
@@ -129,37 +176,57 @@ def distribution_check(
         The points and F there.
     error : float
         Uniform solver error of F.
-    fine, coarse : ndarray, shape (n,)
-        Output points of the same paths at steps h and 2h.
+    ends : sequence of ndarray, shape (n,)
+        Output points of the same paths at steps h, 2h and 4h.
 
     Notes
     -----
     The values shown are those of the point with the largest excess. Source: docs/theory.md, N6.
     """
-    n, count = fine.size, points.size
-    share = [np.searchsorted(np.sort(x), points, side="right") / n for x in (fine, coarse)]
-    d = share[1] - share[0]
-    # E of the squared difference of indicators: |1{x_h <= a} - 1{x_2h <= a}|
-    low, high = np.minimum(fine, coarse), np.maximum(fine, coarse)
-    crossed = np.searchsorted(np.sort(low), points, side="right") / n
-    crossed = crossed - np.searchsorted(np.sort(high), points, side="right") / n
-    variance = np.maximum(crossed - d**2, 0.0) * n / max(n - 1, 1)
-    value = share[0] - d
+    n, count = ends[0].size, points.size
+    fine, coarse, coarsest = (_share(x, points) for x in ends)
+    d1, d2 = coarse - fine, coarsest - coarse
+    var_1, var_2 = (_change_variance(a, b, points) for a, b in pairwise(ends))
+    value = fine - d1
     apart = np.abs(value - values) - error
 
-    def widths(delta: float) -> tuple[Array, float]:
-        own = bernstein_width(variance, n, 2.0, delta / (2 * count))
-        return dkw_width(n, delta / 2) + own, float(np.max(np.abs(d) + own))
+    def width(variance: Array, delta: float) -> Array:
+        return bernstein_width(variance, n, 2.0, delta / (3 * count))
 
-    def excess(delta: float) -> Array:
-        sampling, discretisation = widths(delta)
-        return apart - sampling - discretisation
+    largest_1, largest_2 = float(np.max(np.abs(d1))), float(np.max(np.abs(d2)))
+    lowest = float(np.max(np.abs(d1) - width(var_1, level)))
+    highest = float(np.max(np.abs(d2) + width(var_2, level)))
+    diverged = not all(np.isfinite(x).all() for x in ends)
+    if not diverged:  # every path may move as far as the law is wide, and F see nothing of it
+        middle = np.interp((0.25, 0.75), values, points)
+        diverged = bool(np.median(np.abs(ends[1] - ends[0])) > middle[1] - middle[0])
+    diverged = diverged or largest_1 > LARGEST_CHANGE
+    factor = growth(largest_1, largest_2, lowest, highest, diverged)
 
-    p_value = smallest_level(lambda delta: float(np.max(excess(delta))))
-    worst = int(np.argmax(excess(level)))
-    sampling, discretisation = widths(level)
+    change = np.maximum(np.abs(d1), np.abs(d2) / 2)
+    left = _allowance(factor, change, np.abs(d2 - 2 * d1))
+
+    def sampling(delta: float) -> Array:
+        own, next_own = width(var_1, delta), width(var_2, delta)
+        allowance = (min(factor, LARGEST_GROWTH) + 2) * own + next_own
+        return dkw_width(n, delta / 3) + own + float(np.max(allowance))
+
+    p_value = smallest_level(lambda delta: float(np.max(apart - sampling(delta))) - left)
+    shown = sampling(level)
+    worst = int(np.argmax(apart - shown))
     density = Estimate(float(values[worst]), error, "refinement")
     return Check(
-        *("distribution", density, float(value[worst])),
-        *(float(sampling[worst]), discretisation, level, p_value),
+        *("distribution", density, float(value[worst]), float(shown[worst])),
+        *(left, level, p_value, contraction(largest_1, largest_2)),
     )
+
+
+def _share(x: Array, points: Array) -> Array:
+    return np.searchsorted(np.sort(x), points, side="right") / x.size
+
+
+def _change_variance(a: Array, b: Array, points: Array) -> Array:
+    """Return the sample variance of 1{b <= p} - 1{a <= p} at every point p."""
+    crossed = _share(np.minimum(a, b), points) - _share(np.maximum(a, b), points)
+    change = _share(b, points) - _share(a, points)
+    return np.maximum(crossed - change**2, 0.0) * a.size / max(a.size - 1, 1)

@@ -1,4 +1,4 @@
-"""One Brownian path at two step sizes: discretisation error told apart from sampling error."""
+"""One Brownian path at several step sizes: discretisation error told apart from sampling error."""
 
 from __future__ import annotations
 
@@ -70,16 +70,53 @@ def two_step_sizes(
     ValueError
         If a field is out of range, naming it and its value.
     """
+    return StepPair(
+        *step_sizes(process, n_paths, n_steps, rule, seed, 2, threads=threads, progress=progress)
+    )
+
+
+def step_sizes(
+    process: Dynamics,
+    n_paths: int,
+    n_steps: int,
+    rule: str = "euler",
+    seed: int = 0,
+    levels: int = 3,
+    *,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[Samples, ...]:
+    """Run a sampler at steps h, 2h, ..., 2^(levels-1) h on the same Brownian paths.
+
+    The first is to the bit what :func:`sde_compare.sample` returns.
+
+    Parameters
+    ----------
+    process, n_paths, rule, seed, threads, progress
+        As in :func:`sde_compare.sample`.
+    n_steps : int
+        Of the finest run; a multiple of 2^(levels-1).
+    levels : int
+        How many step sizes.
+
+    Raises
+    ------
+    ValueError
+        If a field is out of range, naming it and its value.
+    """
     check_rule(process, rule)
     n_paths = whole_number("n_paths", n_paths, minimum=1)
     seed = whole_number("seed", seed, minimum=0)
-    if whole_number("n_steps", n_steps, minimum=2) % 2:
-        raise ValueError(f"n_steps must be even, got {n_steps}")
+    largest = 2 ** (whole_number("levels", levels, minimum=1) - 1)
+    if whole_number("n_steps", n_steps, minimum=largest) % largest:
+        wanted = "even" if largest == 2 else f"a multiple of {largest}"
+        raise ValueError(f"n_steps must be {wanted}, got {n_steps}")
     tau = time_nodes(process, n_steps)
     d, size = process.dimension, block_size(process.dimension)
-    tracks = [Track(process, tau, rule, stride) for stride in (1, 2)]
+    strides = [2**k for k in range(levels)]
+    tracks = [Track(process, tau, rule, stride) for stride in strides]
     content = run_content([process], tau, rule, seed, None)
-    points = np.empty((2, n_paths, d))
+    points = np.empty((levels, n_paths, d))
 
     def task(block: int) -> None:
         rows = slice(block * size, min((block + 1) * size, n_paths))
@@ -89,8 +126,8 @@ def two_step_sizes(
 
     run_blocks(task, -(-n_paths // size), threads, progress)
     none = np.empty((0, n_paths, d))
-    fine, coarse = (
-        Samples(process, n_paths, len(t) - 1, rule, seed, t, points[i], t[:0], none)
-        for i, t in enumerate((tau, tau[::2]))
+    grids = [tau[::stride] for stride in strides]
+    return tuple(
+        Samples(process, n_paths, len(t) - 1, rule, seed, t, end, t[:0], none)
+        for t, end in zip(grids, points, strict=True)
     )
-    return StepPair(fine, coarse)

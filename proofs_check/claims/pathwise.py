@@ -4,9 +4,10 @@ A path's discretisation error at a node is :math:`\kappa S`. The scale S is the 
 halving the steps changed on this path so far and of the root mean square of that change over all
 paths at this node: the change on one path at one node can vanish by accident. The factor
 :math:`\kappa` is calibrated in the run: chosen paths are replayed at DEPTH times as many steps of
-the same Brownian path, and it is the largest true error in units of S found there (a share of
-paths may lie above it, which Clopper-Pearson bounds). What a sum of n steps loses in rounding is n
-units in the last place of the states, times the sensitivity of the rise.
+the same Brownian path, and it is the largest true error in units of S found there. A share of
+paths may lie above it, which Clopper-Pearson bounds; it counts in the share that could violate.
+What a sum of n steps loses in rounding is n units in the last place of the states, times the
+sensitivity of the rise.
 
 A path is violating if its rise is negative beyond its error anywhere, clear if it is nonnegative
 beyond it everywhere, otherwise undecided and resolved further.
@@ -32,7 +33,7 @@ RULE, SECOND_RULE = "euler", "exponential"
 REFINE = 2
 #: Number of paths and of coarse steps; blocks of the engine are whole.
 SIZES = {"quick": (8192, 240), "full": (65536, 480)}
-CALIBRATED, DEPTH = 256, 8
+CALIBRATED, DEPTH = 1024, 8
 DEEPER = (4, 16)  # further resolutions for paths that stay undecided
 States = tuple[Array, Array]
 
@@ -198,11 +199,19 @@ def _deeper(test: PathTest, rise: Rise, depth: int) -> PathTest:
 
 
 def path_evidence(name: str, test: PathTest, context: Context, cap: float | None) -> Evidence:
-    """Return the evidence of a path test: the worst path, and which share could still violate."""
+    """Return the evidence of a path test: the worst path, and which share could still violate.
+
+    A path that violates is seen to, or is undecided, or has an error above its bar. The share is
+    bounded by the sum of the limits for the first two together and for the third.
+    """
     n, worst, confidence = test.value.size, test.worst, 1 - context.share
     bad = int(test.violating.sum())
     open_ = int(test.undecided.sum()) if cap is None else 0
     limit = sc.clopper_pearson_limits(bad + open_, n, confidence, "upper")[1]
+    above, statements = 0.0, 1
+    if cap is None:
+        above = sc.clopper_pearson_limits(0, min(CALIBRATED, n), confidence, "upper")[1]
+        statements = 2
     paths = test.paths
     details = {
         "n_paths": n,
@@ -210,13 +219,14 @@ def path_evidence(name: str, test: PathTest, context: Context, cap: float | None
         "rule": paths.rule,
         "violating": bad,
         "undecided": open_,
-        "violating_share_below": limit,
-        "confidence": confidence,
+        "violating_share_below": min(1.0, limit + above),
+        "seen_or_undecided_share_below": limit,
+        "confidence": 1 - statements * context.share,
         "worst_path": worst,
     }
     if cap is None:
-        above = sc.clopper_pearson_limits(0, min(CALIBRATED, n), confidence, "upper")[1]
         details["error_factor"] = test.factor
+        details["calibrated_paths"] = min(CALIBRATED, n)
         details["error_factor_exceeded_by_below"] = above
     return Evidence(
         name,

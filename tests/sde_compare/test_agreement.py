@@ -10,7 +10,8 @@ from scipy import stats
 import fokker_planck as fp
 import sde_compare as sc
 from sde_compare import engine
-from sde_compare.checks import mean_check
+from sde_compare.checks import distribution_check, mean_check
+from sde_compare.step_sizes import step_sizes
 
 MIXTURE = fp.GaussianMixture([0.5, 0.5], [-1.0, 1.0])
 
@@ -54,13 +55,89 @@ def test_discretisation_is_told_apart(closed_form):
 
 def test_a_solver_error_is_allowed_for_and_named():
     n = 10_000
-    values = np.random.default_rng(0).random(n)
-    wrong = mean_check("mean", fp.Estimate(0.9, 1e-6), values, values, 0.0, 1.0, 1e-3)
+    values = [np.random.default_rng(0).random(n)] * 3
+    wrong = mean_check("mean", fp.Estimate(0.9, 1e-6), values, 0.0, 1.0, 1e-3)
     assert wrong.p_value < 1e-12
-    unsure = mean_check("mean", fp.Estimate(0.9, 0.5), values, values, 0.0, 1.0, 1e-3)
+    unsure = mean_check("mean", fp.Estimate(0.9, 0.5), values, 0.0, 1.0, 1e-3)
     assert unsure.p_value == 1.0 and unsure.dominant == "solver"
-    unknown = mean_check("mean", fp.Estimate(0.9, np.inf), values, values, 0.0, 1.0, 1e-3)
+    unknown = mean_check("mean", fp.Estimate(0.9, np.inf), values, 0.0, 1.0, 1e-3)
     assert unknown.p_value == 1.0
+
+
+# --- steps that are not yet small -----------------------------------------------------------------
+
+STEEP = [  # covariance, means, strength, sampler, horizon, rule, steps
+    (0.25, (-1, 1), 16, "sde", 5.0, "ddpm", 200),
+    (0.1, (-1, 1), 0, "sde", 5.0, "ddpm", 200),
+    (0.1, (-1, 1), 16, "sde", 5.0, "ddpm", 200),
+    (0.1, (-1, 1), 3, "ode", 5.0, "ddim", 200),
+    (0.05, (-1, 1), 3, "ode", 5.0, "ddim", 200),
+    (0.05, (-1, 1), 8, "sde", 5.0, "ddpm", 200),
+    (0.01, (-1, 1), 3, "sde", 5.0, "exponential", 200),
+    (1.0, (-1, 1), 50, "sde", 12.0, "ddpm", 50),
+    (1.0, (-2, 0, 2), 50, "sde", 5.0, "euler", 200),
+]
+
+
+@pytest.mark.parametrize(
+    ("covariance", "means", "strength", "sampler", "horizon", "rule", "n_steps"), STEEP
+)
+def test_a_right_sampler_passes_at_steps_that_are_not_small(
+    covariance, means, strength, sampler, horizon, rule, n_steps
+):
+    """Seeds 0 to 2: false-alarm rate at most 1e-3 each, as stated by the check itself."""
+    weights = np.full(len(means), 1 / len(means))
+    mixture = fp.GaussianMixture(weights, list(means), covariance)
+    process = fp.reverse_process(
+        mixture, len(means) - 1, strength=strength, sampler=sampler, horizon=horizon
+    )
+    solution = fp.solve(process)
+    for seed in range(3):
+        result = sc.agreement(solution, n_paths=50_000, n_steps=n_steps, rule=rule, seed=seed)
+        assert result.holds, str(result)
+
+
+def test_steps_that_do_not_contract_are_not_resolved():
+    """Changes of 0.4 at every halving: no rejection, however far off, and strict JSON."""
+    values = [np.full(10_000, v) for v in (0.0, 0.4, 0.8)]
+    check = mean_check("mean", fp.Estimate(0.9, 1e-6), values, 0.0, 1.0, 1e-3)
+    assert not check.resolved and check.p_value == 1.0 and check.contraction == 1.0
+    result = sc.Agreement((check,), 1e-3)
+    assert result.holds and result.unresolved == (check,)
+    assert "not resolved" in str(result)
+    json.dumps(result.to_dict(), allow_nan=False)
+    turned = [np.full(10_000, v) for v in (0.4, 0.0, 0.9)]
+    assert not mean_check("mean", fp.Estimate(0.9, 0.0), turned, 0.0, 1.0, 1e-3).resolved
+    halved = [np.full(10_000, v) for v in (0.1, 0.2, 0.4)]
+    right = mean_check("mean", fp.Estimate(0.0, 0.0), halved, 0.0, 1.0, 1e-3)
+    wrong = mean_check("mean", fp.Estimate(0.9, 0.0), halved, 0.0, 1.0, 1e-3)
+    assert right.p_value == 1.0
+    assert right.contraction == pytest.approx(0.5) and wrong.p_value < 1e-12
+    assert right.discretisation == pytest.approx(0.1)
+
+
+def test_points_that_are_not_finite_resolve_nothing():
+    x = np.random.default_rng(1).standard_normal(1000)
+    points = np.linspace(-1, 1, 9)
+    ends = [x, x, np.where(x > 2, np.inf, x)]
+    check = distribution_check(points, stats.norm.cdf(points + 1), 0.0, ends, 1e-3)
+    assert not check.resolved and check.p_value == 1.0
+    json.dumps(check.to_dict(), allow_nan=False)
+
+
+def test_the_number_of_steps_is_rounded_up_to_a_multiple_of_four(closed_form):
+    result = sc.agreement(closed_form(unguided()), n_paths=100, n_steps=9)
+    assert result.settings["n_steps"] == [12, 6, 3]
+
+
+def test_three_step_sizes_share_their_noise():
+    pair = sc.two_step_sizes(unguided(), 100, 8, seed=2)
+    runs = step_sizes(unguided(), 100, 8, seed=2)
+    assert [run.n_steps for run in runs] == [8, 4, 2]
+    for a, b in zip((pair.fine, pair.coarse), runs, strict=False):
+        assert np.array_equal(a.points, b.points)
+    with pytest.raises(ValueError, match="n_steps must be a multiple of 4, got 6"):
+        step_sizes(unguided(), 10, 6)
 
 
 # --- forms of input and output -------------------------------------------------------------------
@@ -88,8 +165,8 @@ def test_families_are_decided_together(closed_form):
     result = sc.agreement(closed_form(unguided()), n_paths=2000, n_steps=20)
     family = sc.combine({"one": result, "two": result})
     assert len(family.checks) == 6 and family.checks[3].name == "two: posterior_mass"
-    values = np.zeros(10_000)
-    near = mean_check("near", fp.Estimate(0.0115, 0.0), values, values, 0.0, 1.0, 1e-3)
+    values = [np.zeros(10_000)] * 3
+    near = mean_check("near", fp.Estimate(0.0298, 0.0), values, 0.0, 1.0, 1e-3)
     assert near.p_value < 1e-3  # alone it is rejected, among many it is not
     alone = sc.Agreement((near,), 1e-3)
     assert not alone.holds
@@ -117,7 +194,9 @@ def test_surprisal_is_bounded_and_close_to_the_entropy(closed_form):
     [
         ({"alpha": 0.0}, "alpha must be > 0"),
         ({"alpha": 1.0}, "alpha must be < 1"),
-        ({"n_steps": 5}, "n_steps must be even"),
+        ({"n_steps": 0}, "n_steps must be >= 1"),
+        ({"n_steps": 2.5}, "n_steps must be a whole number"),
+        ({"paths": sc.sample(unguided(), 10, 6)}, "multiple of 4 steps, got 6"),
         ({"paths": fp.reverse_process(MIXTURE, 1, horizon=2.0)}, "paths must end at"),
         ({"rule": "leapfrog"}, "rule must be one of"),
     ],
@@ -143,9 +222,9 @@ def noisy(factor):
 
 @pytest.mark.parametrize("factor", [0.98, 1.02])
 def test_noise_off_by_two_percent_is_caught(closed_form, factor):
-    """Missed only by a sampling error beyond six standard deviations."""
+    """Missed only by a sampling error beyond three standard deviations."""
     process, wrong = noisy(factor)
-    result = sc.agreement(closed_form(process), wrong, n_paths=400_000, n_steps=100)
+    result = sc.agreement(closed_form(process), wrong, n_paths=400_000, n_steps=200)
     assert "entropy" in {check.name for check in result.rejected}, str(result)
 
 
