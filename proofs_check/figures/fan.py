@@ -86,7 +86,7 @@ def compute(seed: int, level: str, process: ReverseProcess | None = None) -> dic
     if process is None:
         cases.append(centre_process())
     panels = [panel(case, seed, level) for case in cases]
-    settings = {"n_paths": PATHS[level], "n_steps": STEPS[level], "rule": RULE}
+    settings = {"n_paths": PATHS[level], "n_steps": STEPS[level], "rule": RULE, "seed": seed}
     text = caption(panels, settings)
     return {"sampling": settings, "panels": panels, "caption": text}
 
@@ -95,16 +95,25 @@ def caption(panels: list[dict[str, Any]], settings: dict[str, Any]) -> str:
     """Return the caption, with parameters and errors."""
     shares = "; ".join(
         f"({letter}) {p['model']}, {sampler_name(p['noise_level'])}, strength {p['strength']:g}: "
-        f"{p['n_losing']} of {settings['n_paths']} paths end with less confidence"
+        f"{p['n_losing']} of {settings['n_paths']} paths end with less confidence, "
+        f"{share_text(p['share_losing'])}"
         for letter, p in zip("ABC", panels, strict=False)
     )
     return (
         f"Guided (colour) and unguided (grey) paths with the same start and the same noise; below, "
         f"the log-odds log P/(1-P) that guidance gains along each path, with the band of 98 % of "
         f"all. Paths that end with a loss are purple. {shares}. "
-        f"{settings['n_steps']} steps, {settings['rule']} rule; drawn are {N_DRAWN} paths above "
-        f"and {N_GAINS} below, over the last part of the time."
+        f"Intervals are Clopper-Pearson's, at 99 %. {settings['n_steps']} steps, "
+        f"{settings['rule']} rule, seed {settings['seed']}; drawn are {N_DRAWN} paths above and"
+        f" {N_GAINS} below, over the last part of the time."
     )
+
+
+def share_text(share: dict[str, Any]) -> str:
+    """Return a share with its interval, cut to [0, 1], which Clopper and Pearson's lies in."""
+    value, error = share["value"], share["error"]
+    low, high = max(0.0, value - error), min(1.0, value + error)
+    return f"a share in [{low:.3g}, {high:.3g}]"
 
 
 def path_panel(ax: Axes, data: dict[str, Any]) -> None:
@@ -162,7 +171,9 @@ def gain_panel(ax: Axes, data: dict[str, Any], n_paths: int) -> None:
         fontweight="bold",
     )
     reach = max(abs(min(low)), max(high))
-    ax.set_ylim(min(-0.12 * reach, 1.25 * min(low)), 1.2 * max(high))
+    losses = [min(gain) for gain in data["gain"] if gain[-1] < 0]
+    bottom = min([-0.12 * reach, 1.25 * min(low), *(1.08 * loss for loss in losses)])
+    ax.set_ylim(bottom, 1.2 * max(high))
     ax.set_xlim(SHOWN_FROM * taus[-1], taus[-1])
     ax.xaxis.set_major_locator(MultipleLocator(1.0 if taus[-1] > 2 else 0.2))
     ax.set_xlabel(r"reverse time $\tau$")

@@ -87,7 +87,7 @@ def compute(seed: int, level: str, process: ReverseProcess | None = None) -> dic
                 "entropy": plain(solution.entropy, -1),
             }
         )
-    settings = {"n_paths": n_paths, "n_steps": STEPS[level], "rule": RULE}
+    settings = {"n_paths": n_paths, "n_steps": STEPS[level], "rule": RULE, "seed": seed}
     record = {"model": base.spec(), "sampling": settings, "panels": panels}
     return {**record, "caption": caption(describe(base), base.strength, record)}
 
@@ -112,7 +112,8 @@ def caption(model: str, strength: float, record: dict[str, Any]) -> str:
     gap = max(float(panel["probability_error"]) for panel in record["panels"])
     return (
         f"Final density (line, integrated over the bins) over the histogram of {n} samples of "
-        f"{record['sampling']['n_steps']} steps, {record['sampling']['rule']} rule; {model}, "
+        f"{record['sampling']['n_steps']} steps, {record['sampling']['rule']} rule, seed "
+        f"{record['sampling']['seed']}; {model}, "
         f"strength {strength:g}. Below: (count - expected) / standard deviation of every bin; grey "
         f"band: 95 % of the residuals; dotted: exceeded anywhere in a panel with chance "
         f"{FAMILY_LEVEL:g}. Largest residual {worst:.1f}; error of a bin's probability at most "
@@ -127,11 +128,11 @@ def density_panel(ax: Axes, panel: dict[str, Any], n_paths: int) -> None:
     height = np.array(panel["counts"]) / (n_paths * np.diff(edges))
     ax.stairs(height, edges, fill=True, color=colour, alpha=0.28, lw=0)
     ax.plot(panel["x"], panel["pdf"], color=colour)
-    ax.set_ylim(0, 1.12 * max(panel["pdf"]))
+    ax.set_ylim(0, 1.4 * max(panel["pdf"]))
     ax.tick_params(labelbottom=False)
     name, entropy = sampler_name(panel["noise_level"]), panel["entropy"]["value"]
     ax.text(
-        *(0.03, 0.95, f"{name}, $\\eta$ = {panel['strength']:g}\n$H$ = {entropy:.4f}"),
+        *(0.03, 0.95, f"{name}, $\\eta$ = {panel['strength']:g}\n$H$ = {entropy:.4f} nats"),
         transform=ax.transAxes,
         va="top",
         color=colour,

@@ -75,7 +75,7 @@ def compute(seed: int, level: str, process: ReverseProcess | None = None) -> dic
                 }
             )
         curves.append(curve)
-    settings = {"n_paths": PATHS[level], "n_steps": STEPS[level], "rule": RULE}
+    settings = {"n_paths": PATHS[level], "n_steps": STEPS[level], "rule": RULE, "seed": seed}
     text = caption(describe(base), curves, settings)
     return {"model": base.spec(), "sampling": settings, "curves": curves, "caption": text}
 
@@ -91,10 +91,10 @@ def caption(model: str, curves: list[dict[str, Any]], settings: dict[str, Any]) 
         f"entropy H (C) at the output against guidance strength; {model}. Curves: density at "
         f"{len(curves[0]['strength'])} strengths, joined by a cubic spline; errors "
         f"at most {worst['posterior_mass']} in P, {worst['complement_mass']} in 1 - P and "
-        f"{worst['entropy']} in H, drawn as a band where wider than the line. Points: "
+        f"{worst['entropy']} nats in H, drawn as a band where wider than the line. Points: "
         f"{settings['n_paths']} paths of {settings['n_steps']} steps, {settings['rule']} rule, "
-        f"at strengths {numbers(strengths)}; bars are 99 % intervals (empirical "
-        f"Bernstein; in C of -log p averaged) and do not cover the bias of the step size."
+        f"seed {settings['seed']}, at strengths {numbers(strengths)}; bars are 99 % intervals "
+        f"(empirical Bernstein; in C of -log p averaged) and do not cover the bias of the step size."
     )
 
 

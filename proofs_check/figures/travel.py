@@ -94,7 +94,7 @@ def caption(model: str, panels: list[dict[str, Any]]) -> str:
         f"Density of the guided sampler at equally spaced reverse times, start at the top, output "
         f"at the bottom; {model}. Dashed lines follow the diffused component means, the solid one "
         f"the target. Printed: confidence P and entropy H at the output; errors at most "
-        f"{confidence} in P and {entropy} in H. In a panel all ridges share one scale."
+        f"{confidence} in P and {entropy} nats in H. In a panel all ridges share one scale."
     )
 
 
@@ -145,7 +145,7 @@ def ridges(ax: Axes, data: dict[str, Any]) -> None:
 def printed(data: dict[str, Any]) -> str:
     """Return the numbers printed above a panel."""
     confidence, entropy = data["posterior_mass"]["value"], data["entropy"]["value"]
-    return f"$P$ = {confidence:.4f}   $H$ = {entropy:.4f}"
+    return f"$P$ = {confidence:.4f}   $H$ = {entropy:.4f} nats"
 
 
 @styled

@@ -151,6 +151,8 @@ def tick_text(value: float) -> str:
 def row_label(claim: dict[str, Any]) -> str:
     """Return a claim's id and its verdict."""
     surprise = "" if claim["as_expected"] else " (!)"
+    if claim["verdict"] == claim["expected"] == "REFUTED":
+        surprise = ", as expected"
     return f"{claim['id']}  {claim['verdict'].lower()}{surprise}"
 
 

@@ -55,7 +55,7 @@ def strength() -> dict[str, Any]:
         curves.append(
             {"noise_level": noise_level, "strength": grid.tolist(), **curve, "points": points}
         )
-    settings = {"n_paths": 1000, "n_steps": 10, "rule": "euler"}
+    settings = {"n_paths": 1000, "n_steps": 10, "rule": "euler", "seed": 0}
     return {"curves": curves, "sampling": settings, "caption": "by hand"}
 
 
@@ -76,7 +76,7 @@ def histogram() -> dict[str, Any]:
         }
         for noise_level in (0.0, 1.0)
     ]
-    settings = {"n_paths": 10_000, "n_steps": 10, "rule": "euler"}
+    settings = {"n_paths": 10_000, "n_steps": 10, "rule": "euler", "seed": 0}
     return {"panels": panels, "sampling": settings, "caption": "by hand"}
 
 
@@ -102,7 +102,7 @@ def fan() -> dict[str, Any]:
         }
         for shift, losing in ((0.0, 2), (1.0, 0))
     ]
-    settings = {"n_paths": 10, "n_steps": 10, "rule": "euler"}
+    settings = {"n_paths": 10, "n_steps": 10, "rule": "euler", "seed": 0}
     return {"panels": panels, "sampling": settings, "caption": "by hand"}
 
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 import fokker_planck as fp
 from proofs_check.claims import hypotheses as h
+from proofs_check.claims import s0
 
 
 def process(means, target, weights=None, covariances=None, **options):
@@ -83,3 +84,4 @@ def test_samplers_and_starts():
     assert status(h.GAUSSIAN_START, mixed) == "refuted"
     plane = process([[0.0, 0.0], [1.0, 0.0]], 0)
     assert status(h.ONE_D, plane) == "undecided"
+    assert status(s0.DENSITY, plane) == "refuted"

@@ -184,6 +184,33 @@ def test_a_corrupted_cell_is_recomputed_and_named(tmp_path):
     assert carry_out(claim, store=Store(tmp_path)).records[0]["notes"] == []
 
 
+def test_a_folder_in_the_place_of_a_cell_costs_only_the_time(tmp_path):
+    claim = fake(a_case("a", value=1.0))
+    carry_out(claim, store=Store(tmp_path))
+    (cell,) = (tmp_path / "cells").iterdir()
+    cell.unlink()
+    cell.mkdir()
+    for _ in range(2):
+        record = carry_out(claim, store=Store(tmp_path)).records[0]
+        assert record["verdict"] == "SUPPORTED" and cell.name in record["notes"][0]
+
+
+def test_nothing_of_an_earlier_run_is_left_among_the_claims(tmp_path):
+    carry_out(fake(a_case("a", value=1.0)), store=Store(tmp_path))
+    (tmp_path / "claims" / "T1.json").write_text("{}")
+    (tmp_path / "claims" / "notes.json").write_text("{}")  # not ours
+    carry_out(fake(a_case("a", value=1.0)), store=Store(tmp_path))
+    assert sorted(p.name for p in (tmp_path / "claims").iterdir()) == ["F.json", "notes.json"]
+
+    def interrupted(case, context):
+        raise KeyboardInterrupt
+
+    claim = Claim(**{**fake(a_case("b", value=1.0)).__dict__, "gather": interrupted})
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(claim, store=Store(tmp_path))
+    assert not (tmp_path / "index.json").exists()
+
+
 def test_errors_are_not_kept(tmp_path):
     carry_out(fake(a_case("a", **{"raise": True})), store=Store(tmp_path))
     assert list((tmp_path / "cells").iterdir()) == []
@@ -237,6 +264,10 @@ def test_holm_turns_an_undecided_alarm_into_a_refutation():
     ("options", "message"),
     [
         ({"claims": ["X9"]}, "claims: unknown claim 'X9'; known: T1"),
+        ({"claims": 3}, "claims must be a list of claim ids, got 3"),
+        ({"claims": []}, "claims must name at least one claim, got"),
+        ({"claims": [3]}, "claims: unknown claim 3; known: T1"),
+        ({"out": 3}, "out must be a path, got 3"),
         ({"level": "slow"}, "level must be one of quick, full, got 'slow'"),
         ({"seed": -1}, "seed must be >= 0, got -1"),
         ({"seed": 1.5}, "seed must be a whole number, got 1.5"),
