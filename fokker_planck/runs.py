@@ -21,6 +21,8 @@ Budget = dict[str, Array]
 EPS = float(np.finfo(float).eps)
 #: an integrand that grows more than this over a box length is not polynomial
 MOST_GROWTH = 1e3
+#: the ratio of the last extrapolated column cannot be checked: its change counts so many times
+LAST_COLUMN = 2.5
 
 
 @dataclass(frozen=True)
@@ -362,7 +364,7 @@ class TableReading:
     ``runs[s][q]`` has space level s (cells halved from one to the next) and time level q (steps
     halved). Each functional is extrapolated in time along q at every space level (error powers
     1, 2, 3, ... of the step), then in space along s (powers 2, 4, ... of the cell). The error is
-    what the last extrapolation changed, in time and in space, or the last raw differences where
+    LAST_COLUMN times what the last extrapolation changed, in time and in space, or the last raw differences where
     they do not shrink as the orders say (docs/theory.md, N5).
 
     Parameters
@@ -412,9 +414,10 @@ class TableReading:
             ]
             limits = [value for value, _ in rows]
             powers = range(2, 2 * space_levels + 1, 2)
-            values[i], budget["space"][i] = extrapolate(limits, powers, 16 * rounding)
+            values[i], changed = extrapolate(limits, powers, 16 * rounding)
+            budget["space"][i] = LAST_COLUMN * changed
             # the weights of an extrapolation in even powers add up to less than 2, in all to 8
-            budget["time"][i] = 2 * max(error for _, error in rows)
+            budget["time"][i] = LAST_COLUMN * 2 * max(error for _, error in rows)
             budget["rounding"][i] = 16 * rounding
             limits = [
                 extrapolate(row[:, i], range(1, time_levels + 1), 4 * rounding)[0] for row in other
