@@ -18,6 +18,8 @@ from typing import Any
 
 Task = tuple[Any, ...]
 WATCH_SECONDS = 1.0
+#: signals that end a process; none where they cannot be held back
+STOPPING = {signal.SIGTERM, signal.SIGHUP} if hasattr(signal, "pthread_sigmask") else set()
 
 
 class _Process(SpawnProcess):
@@ -42,9 +44,10 @@ class _Context(SpawnContext):
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Hold an interrupt back while a process starts; the process inherits that it is held back.
+    """Hold signals back while a process starts; the process inherits that they are held back.
 
-    So an interrupt from the keyboard reaches no worker, not even one that is still importing.
+    So an interrupt from the keyboard reaches no worker, not even one that is still importing,
+    and no process is left half started.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -52,7 +55,7 @@ def _interrupts_held() -> Iterator[None]:
     from multiprocessing import resource_tracker
 
     resource_tracker.ensure_running()  # its own start would let interrupts through again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *STOPPING})
     try:
         yield
     finally:
@@ -62,6 +65,8 @@ def _interrupts_held() -> Iterator[None]:
 def _prepare(parent: int) -> None:
     """Leave an interrupt to the parent, which keeps the state, and end when the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if STOPPING:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     threading.Thread(target=_end_without, args=(parent,), daemon=True).start()
 
 

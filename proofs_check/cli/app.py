@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shlex
@@ -114,7 +115,7 @@ def run(arguments: Sequence[str]) -> int:
         return errors.INTERRUPTED
     except StoppedError as error:
         stopped(f"stopped by {signal.Signals(error.signum).name}", given)
-        return 128 + error.signum
+        return errors.SIGNALS + error.signum
     except click.ClickException as error:
         say(f"{PROGRAM}: error: {errors.one_line(errors.worded(error))}")
         return error.exit_code
@@ -133,8 +134,22 @@ def run(arguments: Sequence[str]) -> int:
         return errors.FAILURE
 
 
+def leave(codes: list[int]) -> None:
+    """End with the exit code of a run that a signal stopped.
+
+    Python itself may end with another one, where the interrupt passed through an import.
+    """
+    if codes:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(codes[0])
+
+
 def main() -> None:
     """Run the command line of this process and exit."""
+    leaving: list[int] = []
+    atexit.register(leave, leaving)  # the first to be registered is the last to be called
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever started this process
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
@@ -147,4 +162,7 @@ def main() -> None:
     # only compete with them. It must be said before numpy is imported; workers inherit it.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code > errors.SIGNALS:
+        leaving.append(code)
+    sys.exit(code)

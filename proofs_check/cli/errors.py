@@ -14,7 +14,8 @@ UNEXPECTED = 1  # expected to hold and REFUTED, or a counterexample that came ou
 BAD_INPUT = 2
 UNDECIDED = 3
 FAILURE = 4  # internal, solver or worker failure
-INTERRUPTED = 130
+SIGNALS = 128  # stopped by a signal: this and the signal's number, as in a shell
+INTERRUPTED = SIGNALS + 2
 PIPE_CLOSED = 141  # as a shell reports a program whose reader went away
 
 

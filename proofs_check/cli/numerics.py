@@ -16,6 +16,7 @@ from proofs_check.cli.output import estimate_text, print_json, progress_bar, qua
 
 if TYPE_CHECKING:
     from fokker_planck import Estimate
+    from sde_compare import Samples
 
 #: what a path and a step take, with the working arrays of their averages
 PATH_BYTES, STEP_BYTES = 128, 4096
@@ -51,6 +52,18 @@ def check_numbers(source: str, numbers: dict[str, Estimate]) -> None:
     broken = [name for name, number in numbers.items() if not np.all(np.isfinite(number.value))]
     if broken:
         raise FailedRunError(f"{source} gave no number for {', '.join(broken)}")
+
+
+def check_points(samples: Samples) -> None:
+    """Fail if a path left the numbers."""
+    import numpy as np
+
+    lost = int(np.count_nonzero(~np.isfinite(samples.points).all(axis=1)))
+    if lost:
+        raise FailedRunError(
+            f"the {samples.rule} rule gave no number on {lost} of {samples.n_paths} paths: "
+            "more steps or a smaller strength may help"
+        )
 
 
 @contextmanager
@@ -210,6 +223,7 @@ def sample(
         samples = sc.sample(
             process, paths, steps, rule=step_rule, seed=seed, threads=jobs, progress=progress
         )
+        check_points(samples)
         record = samples.to_dict()
     seconds = perf_counter() - start
     if as_json:

@@ -94,7 +94,8 @@ def caption(model: str, curves: list[dict[str, Any]], settings: dict[str, Any]) 
         f"{worst['entropy']} nats in H, drawn as a band where wider than the line. Points: "
         f"{settings['n_paths']} paths of {settings['n_steps']} steps, {settings['rule']} rule, "
         f"seed {settings['seed']}, at strengths {numbers(strengths)}; bars are 99 % intervals "
-        f"(empirical Bernstein; in C of -log p averaged) and do not cover the bias of the step size."
+        f"(empirical Bernstein; in C of -log p averaged) and do not cover the bias of the "
+        f"step size."
     )
 
 

@@ -84,6 +84,13 @@ def test_sample_prints_one_strict_json_object_and_repeats_itself(cli):
     assert table.code == 0 and "posterior_mass" in table.out and "99 %" in table.out
 
 
+def test_paths_that_overflow_are_a_failure_in_one_line(cli):
+    words = ["--strength", "1e6", "--noise-level", "1e3", "--horizon", "300"]
+    outcome = cli("sample", *MODEL, *words, "--paths", "50", "--steps", "300", "--json")
+    assert outcome.code == 4 and outcome.out == "" and outcome.err.count("\n") == 1
+    assert "of 50 paths" in outcome.err
+
+
 def test_unknown_numbers_are_null(cli):
     words = ["sample", *MODEL, "--sampler", "ode", "--paths", "2", "--steps", "5"]
     record = strict_json(cli(*words, "--json").out)
@@ -229,8 +236,9 @@ def test_a_stopped_run_leaves_no_worker_behind(tmp_path, number, code):
         line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
     ) as process:
         deadline = time.monotonic() + 60
-        while not (found := workers_of(process.pid)) and time.monotonic() < deadline:
+        while len(found := workers_of(process.pid)) < 2 and time.monotonic() < deadline:
             time.sleep(0.05)
+        time.sleep(0.5)  # until they are at work
         process.send_signal(number)
         errors = process.communicate(timeout=60)[1]
     assert process.returncode == code
