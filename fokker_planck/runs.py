@@ -364,8 +364,8 @@ class TableReading:
     ``runs[s][q]`` has space level s (cells halved from one to the next) and time level q (steps
     halved). Each functional is extrapolated in time along q at every space level (error powers
     1, 2, 3, ... of the step), then in space along s (powers 2, 4, ... of the cell). The error is
-    LAST_COLUMN times what the last extrapolation changed, in time and in space, or the last raw differences where
-    they do not shrink as the orders say (docs/theory.md, N5).
+    LAST_COLUMN times what the last extrapolation changed, in time and in space, or the last raw
+    differences where they do not shrink as the orders say (docs/theory.md, N5).
 
     Parameters
     ----------

@@ -107,7 +107,7 @@ def step_table(process: Dynamics, tau: Array, rule: str) -> StepTable:
     ddpm          r'/r        (v - a v') r'/r, with a = (r/r')^2       sqrt((v - a v') v'/v)
     ============  ==========  =======================================  ============================
 
-    Source: docs/theory.md, section 5, T1-discrete; Song et al. (ddim), Ho et al. (ddpm, posterior variance).
+    Source: docs/theory.md, T1-discrete; Song et al. (ddim), Ho et al. (ddpm, posterior variance).
     """
     h = np.diff(tau)
     if not isinstance(process, ReverseProcess):

@@ -11,8 +11,8 @@ from scipy.special import logsumexp
 from fokker_planck.model.checks import real_array, shown
 
 Array = NDArray[np.float64]
-#: lengths beyond it, or below its inverse, lose the digits that error bars are made of
-LARGEST = 1e6
+#: beyond these, means and covariances lose the digits that error bars are made of
+LARGEST, LEAST_VARIANCE = 1e6, 1e-30
 LOG_2PI = float(np.log(2 * np.pi))
 
 
@@ -67,9 +67,9 @@ class GaussianMixture:
         self.variances, self.axes = np.linalg.eigh(self.covariances)
         if np.any(self.variances <= 0):
             raise ValueError(f"covariances must be positive definite, got {shown(covariances)}")
-        if self.variances.min() < 1 / LARGEST**2 or self.variances.max() > LARGEST**2:
+        if self.variances.min() < LEAST_VARIANCE or self.variances.max() > LARGEST**2:
             raise ValueError(
-                f"covariances must have eigenvalues within {1 / LARGEST**2:g} to {LARGEST**2:g}, "
+                f"covariances must have eigenvalues within {LEAST_VARIANCE:g} to {LARGEST**2:g}, "
                 f"got {shown(covariances)}"
             )
         self.common_covariance = bool(np.all(self.covariances == self.covariances[:1]))
