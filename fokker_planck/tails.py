@@ -152,6 +152,22 @@ class TailBound:
         lower, upper = self.interval(level, mean, slack)
         return float(lower.min()), float(upper.max())
 
+    def beyond(self, lower: float, upper: float, taus: Array) -> tuple[Array, Array]:
+        """Return points beyond a box, out to two box lengths, and the log of what lies further.
+
+        Shapes (m, 2, J): output time, left and right, shell.
+        """
+        reach = (upper - lower) * np.linspace(0.0, 2.0, 65)
+        points = np.stack([lower - reach, upper + reach])
+        every = np.ones(self.taus.size)
+        index = np.minimum(np.searchsorted(self.taus, taus), self.taus.size - 1)
+        sides = [
+            np.array([self.log_sides(x * every, x * every)[side][index] for x in points[side]])
+            for side in (0, 1)
+        ]
+        shape = (np.size(taus), *points.shape)
+        return np.broadcast_to(points, shape), np.moveaxis(np.array(sides), -1, 0)
+
     def outside_at(
         self, lower: Array, upper: Array, taus: Array, mean: Array | None = None
     ) -> Array:

@@ -21,7 +21,7 @@ from scipy.special import ndtr, ndtri
 from fokker_planck.functionals import ENTROPY, Functional, posterior_mass
 from fokker_planck.methods.base import Progress, SolverError
 from fokker_planck.model import Dynamics
-from fokker_planck.runs import GridReading, Run, grid_run
+from fokker_planck.runs import FarTail, GridReading, Run, grid_run
 from fokker_planck.tails import tail_bound
 
 Array = NDArray[np.float64]
@@ -285,7 +285,7 @@ def solve_central(
     """
     if process.deterministic:
         lower, upper, outside = flow_box(process)
-        tail = np.full(taus.size, outside)
+        tail, far = np.full(taus.size, outside), None
     else:
         bound = tail_bound(process)
         lower, upper = bound.static_box(LEVEL)
@@ -293,6 +293,7 @@ def solve_central(
         ends = np.array([lower, upper])
         tail = bound.outside_at(ends[0], np.array(np.inf), taus)
         tail = np.minimum(tail + bound.outside_at(np.array(-np.inf), ends[1], taus), 1.0)
+        far = FarTail(*bound.beyond(lower, upper, taus))
     cost: dict[str, Any] = {"runs": 0, "steps": 0, "evaluations": 0}
 
     longest = min(process.horizon / LEAST_STEPS, getattr(process, "noise_time", np.inf))
@@ -319,7 +320,7 @@ def solve_central(
             points = np.broadcast_to(middles, (taus.size, n))
             density = resample(best.mass / _cell(best), n)
             best = grid_run(taus, points, density, np.full((taus.size, n), cell))
-        return GridReading(best, masses, tail)
+        return GridReading(best, masses, tail, far)
 
     model = getattr(process, "mixture", process.initial)
     variance = min(model.covariances.min(), process.initial.covariances.min())

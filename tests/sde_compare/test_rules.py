@@ -1,4 +1,4 @@
-"""Step rules: coefficients against the formulas of docs/theory.md (T1-discrete), and their orders."""
+"""Step rules: coefficients against the formulas of docs/theory.md (T1-discrete), and orders."""
 
 from itertools import pairwise
 
