@@ -43,10 +43,15 @@ class Functional:
     integrand: Integrand | None = None
     #: whether the nodes of a snapshot are close enough for what is averaged
     resolved: Callable[[Snapshot], bool] | None = None
+    #: a bound on the absolute value of what is averaged, where one is known
+    bound: float | None = None
 
 
 def expectation(
-    name: str, integrand: Integrand, resolved: Callable[[Snapshot], bool] | None = None
+    name: str,
+    integrand: Integrand,
+    resolved: Callable[[Snapshot], bool] | None = None,
+    bound: float | None = None,
 ) -> Functional:
     """Return the functional E f, f a function of points, log-density and tau."""
 
@@ -59,7 +64,7 @@ def expectation(
         f = integrand(s.points, s.log_density, s.tau)
         return f - value(s)
 
-    return Functional(name, value, influence, integrand, resolved)
+    return Functional(name, value, influence, integrand, resolved, bound)
 
 
 MASS = Functional("mass", lambda s: float(s.mass.sum()), lambda s: np.ones_like(s.points))
@@ -126,6 +131,7 @@ def posterior_mass(process: Any) -> Functional:
         "posterior_mass",
         lambda x, log_p, tau: np.exp(process.log_posterior(x, tau)),
         classifier_resolved(process),
+        bound=1.0,
     )
 
 
@@ -135,4 +141,5 @@ def complement_mass(process: Any) -> Functional:
         "complement_mass",
         lambda x, log_p, tau: np.exp(process.log_complement(x, tau)),
         classifier_resolved(process),
+        bound=1.0,
     )

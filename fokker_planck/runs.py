@@ -115,6 +115,8 @@ def lost_tail(functional: Functional, snap: Snapshot, tail: float) -> float:
     """
     if tail <= 0:
         return 0.0
+    if functional.bound is not None:
+        return 2 * tail * functional.bound
     used = snap.points[snap.mass != 0]
     edge = _edge(functional.influence(snap)[snap.mass != 0])
     if functional.integrand is None:
@@ -220,7 +222,7 @@ class GridReading:
         return values, budget
 
     def _tail(self, functional: Functional, snap: Snapshot, i: int) -> float:
-        if self.far is None or functional.integrand is None:
+        if self.far is None or functional.integrand is None or functional.bound is not None:
             return lost_tail(functional, snap, float(self.tail[i]))
         # what left the box may have come back: it counts with the influence inside
         inside = 2 * self.tail[i] * _edge(functional.influence(snap)[snap.mass != 0])

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fokker_planck import ReverseProcess
-from fokker_planck.functionals import expectation
+from fokker_planck.functionals import classifier_resolved, expectation
 from fokker_planck.solution import Solution
 from proofs_check.claims.densities import EPS, Value, solve
 
@@ -75,7 +75,11 @@ def entropy_loss(process: ReverseProcess, n: int = 64, method: str = "auto") -> 
     """
     taus, weights = clenshaw_curtis(n, process.horizon)
     solution: Solution = solve(process, method, taus)
-    rate = expectation("loss", lambda x, log_p, tau: entropy_loss_rate(process, x, tau))
+    rate = expectation(
+        "loss",
+        lambda x, log_p, tau: entropy_loss_rate(process, x, tau),
+        classifier_resolved(process),
+    )
     values, budget = solution.reading.read(rate)
     total = float(weights @ values)
     half = float(clenshaw_curtis(n // 2, process.horizon)[1] @ values[::2])
