@@ -1,19 +1,17 @@
-"""Numerical runs, and how a functional and its error are read off them.
+"""Numerical runs, the protocol of reading functionals off them, and the parts of error they share.
 
-Three ways of reading, one per kind of method; each gives a value and an error budget whose parts
-(time, space, tail, rounding, ...) are computed from the runs themselves.
+``readings`` has the three ways of reading, one per kind of method.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fokker_planck.density import Density
-from fokker_planck.extrapolation import extrapolate
 from fokker_planck.functionals import Functional, Snapshot
 
 Array = NDArray[np.float64]
@@ -21,8 +19,6 @@ Budget = dict[str, Array]
 EPS = float(np.finfo(float).eps)
 #: an integrand that grows more than this over a box length is not polynomial
 MOST_GROWTH = 1e3
-#: the ratio of the last extrapolated column cannot be checked: its change counts so many times
-LAST_COLUMN = 2.5
 
 
 @dataclass(frozen=True)
@@ -118,9 +114,9 @@ def lost_tail(functional: Functional, snap: Snapshot, tail: float) -> float:
     if functional.bound is not None:
         return 2 * tail * functional.bound
     used = snap.points[snap.mass != 0]
-    edge = _edge(functional.influence(snap)[snap.mass != 0])
+    ends = edge(functional.influence(snap)[snap.mass != 0])
     if functional.integrand is None:
-        return 2 * tail * edge
+        return 2 * tail * ends
     length = used[-1] - used[0]
     reach = length * np.array([0.25, 0.5, 1.0])
     far = np.concatenate([used[0] - reach[::-1], used[-1] + reach])
@@ -130,10 +126,11 @@ def lost_tail(functional: Functional, snap: Snapshot, tail: float) -> float:
     largest = float(np.max(inside[snap.mass != 0]))
     if not np.all(np.isfinite(grown)) or grown.max() > MOST_GROWTH * (largest + 1e-300):
         return float("inf")
-    return 2 * tail * max(edge, float(grown.max()))
+    return 2 * tail * max(ends, float(grown.max()))
 
 
-def _edge(influence: Array) -> float:
+def edge(influence: Array) -> float:
+    """Return the larger absolute value of an influence function at the two outermost nodes."""
     finite = influence[np.isfinite(influence)]
     if finite.size == 0:
         return float("inf")
@@ -161,317 +158,3 @@ class FarTail:
             with np.errstate(over="ignore"):
                 total += float(np.sum(np.exp(np.where(np.isnan(terms), np.inf, terms))))
         return total
-
-
-@dataclass(frozen=True)
-class GridReading:
-    """A grid method: the best run, and companions on the same points that differ in one respect.
-
-    The error of a functional with influence w is, for every companion q, the integral of
-    |p - q| |w| (docs/theory.md, N1): it cannot vanish by accident as a difference of two numbers
-    can. The sum over the nodes is compared with the sums over every other node. The lost tail
-    counts with twice the influence at the ends, the negative part of the
-    density with its own influence.
-
-    Parameters
-    ----------
-    best : Run
-    companions : dict of str to ndarray, shape (m, n)
-        Node masses of the companion runs, on the points of ``best``.
-    tail : ndarray, shape (m,)
-        Probability that may lie outside the box at or before each time.
-    far : FarTail, optional
-        How that probability falls off beyond the ends, where it is known.
-    """
-
-    best: Run
-    companions: dict[str, Array]
-    tail: Array
-    far: FarTail | None = None
-    kind: ClassVar[str] = "grid"
-
-    def read(self, functional: Functional) -> tuple[Array, Budget]:
-        """Return values and error budget."""
-        values = self.best.values(functional)
-        names = [*self.companions, "quadrature", "defect", "tail", "negative", "rounding"]
-        budget: Budget = {name: np.zeros(values.size) for name in names}
-        for i in range(values.size):
-            snap = self.best.snapshot(i)
-            w = np.abs(functional.influence(snap))
-            for name, companion in self.companions.items():
-                gap = np.abs(companion[i] - snap.mass)
-                budget[name][i] = np.sum(np.where(gap == 0, 0.0, gap * np.where(gap == 0, 0.0, w)))
-            # the constant c of N1 counts with whatever the masses differ by
-            total = snap.mass.sum()
-            gaps = [abs(companion[i].sum() - total) for companion in self.companions.values()]
-            defect = max([*gaps, abs(total - 1)])
-            typical = float(
-                np.sqrt(np.sum(np.abs(snap.mass) * np.where(snap.mass == 0, 0.0, w) ** 2))
-            )
-            budget["defect"][i] = defect * (abs(values[i]) + typical)
-            # thirds too: on a mirrored problem both halves may agree by symmetry alone
-            for skip, first in ((2, 0), (2, 1), (3, 0), (3, 1)):
-                part = functional.value(every(snap, skip, first))
-                budget["quadrature"][i] = max(budget["quadrature"][i], abs(part - values[i]))
-            used = snap.mass != 0
-            w, mass = w[used], np.abs(snap.mass[used])
-            budget["tail"][i] = self._tail(functional, snap, i)
-            budget["quadrature"][i] += unresolved(functional, snap)
-            budget["negative"][i] = np.sum((mass * w)[snap.mass[used] < 0])
-            budget["rounding"][i] = 4 * EPS * (np.sum(mass * w) + abs(values[i]))
-        return values, budget
-
-    def _tail(self, functional: Functional, snap: Snapshot, i: int) -> float:
-        if self.far is None or functional.integrand is None or functional.bound is not None:
-            return lost_tail(functional, snap, float(self.tail[i]))
-        # what left the box may have come back: it counts with the influence inside
-        inside = 2 * self.tail[i] * _edge(functional.influence(snap)[snap.mass != 0])
-        return float(inside) + self.far.charge(functional, i, snap.tau)
-
-    def density(self, i: int) -> Density:
-        """Return the density at output time ``i``."""
-        x, mass = self.best.points[i], self.best.mass[i]
-        sign = np.sign(mass)
-        log_p = self.best.log_density[i]
-        values = sign * np.exp(log_p)
-        # where the runs differ by a thousandth of the density, its logarithm is good to 1e-3
-        gap = max(float(np.abs(c[i] - mass).max()) for c in self.companions.values())
-        top = int(np.argmax(values))
-        floor = 1e3 * gap * float(values[top] / mass[top])
-        return Density(x, values, mass, log_p, floor=floor)
-
-    def l1_differences(self) -> Budget:
-        """Return the L1 differences to the companions, and the tail."""
-        out = {
-            name: np.sum(np.abs(companion - self.best.mass), axis=1)
-            for name, companion in self.companions.items()
-        }
-        return {**out, "tail": 2 * self.tail}
-
-    def distribution_error(self, i: int) -> float:
-        """Return the largest difference of the runs' running sums, defect and tail."""
-        mass = self.best.mass[i]
-        gaps = [np.abs(np.cumsum(c[i] - mass)).max() for c in self.companions.values()]
-        # the antiderivative of a spline against that of every other node
-        density = self.density(i)
-        half = Density(density.points[::2], density.values[::2], 2 * mass[::2])
-        curve = np.abs(half.cdf(half.points) - density.cdf(half.points)).max()
-        defect = abs(float(mass.sum()) - 1)
-        return float(sum(gaps) + curve + defect + 2 * self.tail[i] + mass.size * EPS)
-
-    def pointwise_error(self, x: Array, i: int) -> Array:
-        """Return the relative gaps between the runs, and the curve through every other node."""
-        points, mass = self.best.points[i], np.abs(self.best.mass[i])
-        gap = sum((np.abs(c[i] - self.best.mass[i]) for c in self.companions.values()), EPS * mass)
-        skipped = Density(points[::2], self.density(i).values[::2], self.best.mass[i][::2])
-        full, coarse = self.density(i).log_pdf(x), skipped.log_pdf(x)
-        # the largest gap within a few nodes, over the smallest mass
-        near = np.maximum.reduce([np.roll(gap, shift) for shift in (-2, -1, 0, 1, 2)])
-        least = np.minimum.reduce([np.roll(mass, shift) for shift in (-2, -1, 0, 1, 2)])
-        relative = near / np.maximum(least, np.finfo(float).tiny)
-        error = np.interp(x, points, relative, left=np.inf, right=np.inf) + np.abs(full - coarse)
-        return np.where(error < 0.5, error, np.inf)
-
-
-@dataclass(frozen=True)
-class CharacteristicReading:
-    """Characteristics: nodes of a trapezoid rule over the start, carried along paths.
-
-    The time error compares every node with the same node on half as many steps, so that it
-    cannot cancel over the nodes; the quadrature error compares with every other node.
-
-    Parameters
-    ----------
-    best, coarse_time : Run
-        The same starting nodes on a mesh and on the mesh of half as many steps.
-    start_distribution : ndarray, shape (n,)
-        Distribution function of the start at the nodes: carried unchanged (one dimension).
-    lost : float
-        Probability of the start beyond the outermost nodes.
-    drift_error : ndarray, shape (m, n)
-        Error of the carried log-density from a differenced divergence; zero where it is exact.
-    steps : int
-        Steps of the integrator: each may add a rounding.
-    """
-
-    best: Run
-    coarse_time: Run
-    start_distribution: Array
-    lost: float
-    drift_error: Array
-    steps: int
-    kind: ClassVar[str] = "characteristics"
-
-    def read(self, functional: Functional) -> tuple[Array, Budget]:
-        """Return values and error budget."""
-        values = self.best.values(functional)
-        m = values.size
-        budget: Budget = {
-            name: np.zeros(m) for name in ("time", "quadrature", "tail", "divergence", "rounding")
-        }
-        for i in range(m):
-            fine, coarse = self.best.snapshot(i), self.coarse_time.snapshot(i)
-            w_fine = functional.influence(fine)
-            shift = functional.value(fine) - functional.value(coarse)
-            w_coarse = functional.influence(coarse) - shift
-            budget["time"][i] = np.sum(fine.mass * np.abs(w_fine - w_coarse)) + abs(shift) / 16
-            budget["quadrature"][i] = max(
-                abs(functional.value(every(fine, skip, first)) - values[i])
-                for skip, first in ((2, 0), (2, 1))
-            )
-            budget["tail"][i] = lost_tail(functional, fine, self.lost)
-            budget["quadrature"][i] += unresolved(functional, fine)
-            if functional.name == "entropy" or "log" in functional.name:
-                budget["divergence"][i] = np.sum(fine.mass * self.drift_error[i])
-            scale = np.sum(fine.mass * np.abs(w_fine)) + abs(values[i])
-            budget["rounding"][i] = (64 + 4 * self.steps) * EPS * scale
-        return values, budget
-
-    def density(self, i: int) -> Density:
-        """Return the density at the nodes of the start, carried to output time ``i``."""
-        x, log_p = self.best.points[i], self.best.log_density[i]
-        return Density(x, np.exp(log_p), self.best.mass[i], log_p, self.start_distribution)
-
-    def l1_differences(self) -> Budget:
-        """Return the L1 distance to the run of half as many steps, node by node, and the tail.
-
-        A node that moved by delta with relative density change rho moves at most
-        |rho| + |delta| |p'|/p of its mass.
-        """
-        out = np.zeros(self.best.taus.size)
-        for i in range(out.size):
-            x, log_p = self.best.points[i], self.best.log_density[i]
-            slope = np.abs(np.gradient(log_p, x)) if x.size > 2 else np.zeros_like(x)
-            slope = np.where(np.isfinite(slope), slope, 0.0)
-            move = np.abs(x - self.coarse_time.points[i])
-            change = np.abs(log_p - self.coarse_time.log_density[i])
-            out[i] = np.sum(self.best.mass[i] * (move * slope + change + self.drift_error[i]))
-        return {"time": out, "tail": np.full(out.size, 2 * self.lost)}
-
-    def distribution_error(self, i: int) -> float:
-        """Return what the nodes moved by, times the density; their own value is the start's."""
-        moved = np.abs(self.best.points[i] - self.coarse_time.points[i])
-        drift = moved * np.exp(self.best.log_density[i])
-        return float(drift.max() + 2 * self.lost + 64 * EPS)
-
-    def pointwise_error(self, x: Array, i: int) -> Array:
-        """Return unknown: densities at points come from backward characteristics."""
-        return np.full(np.shape(x), np.inf)
-
-
-@dataclass(frozen=True)
-class TableReading:
-    """A low-order method: functionals on a table of resolutions, extrapolated (Richardson).
-
-    ``runs[s][q]`` has space level s (cells halved from one to the next) and time level q (steps
-    halved). Each functional is extrapolated in time along q at every space level (error powers
-    1, 2, 3, ... of the step), then in space along s (powers 2, 4, ... of the cell). The error is
-    LAST_COLUMN times what the last extrapolation changed, in time and in space, or the last raw
-    differences where they do not shrink as the orders say (docs/theory.md, N5).
-
-    Parameters
-    ----------
-    runs : list of list of Run
-    tail : ndarray, shape (m,)
-        Probability that may lie outside the box at or before each time.
-    ratios : dict of str to float
-        Observed ratios of the last differences of the entropy, in time (2) and space (4).
-    """
-
-    runs: list[list[Run]]
-    tail: Array
-    ratios: dict[str, float] = field(default_factory=dict)
-    kind: ClassVar[str] = "table"
-
-    @property
-    def best(self) -> Run:
-        """The finest run."""
-        return self.runs[-1][-1]
-
-    @property
-    def mass_drift(self) -> Array:
-        """Largest change of the total mass over all runs, shape (m,): rounding alone."""
-        drifts = []
-        for run in (run for row in self.runs for run in row):
-            mass = run.mass.sum(axis=1)
-            drifts.append(np.abs(mass - mass[0]))
-        return np.max(drifts, axis=0)
-
-    def read(self, functional: Functional) -> tuple[Array, Budget]:
-        """Return values and error budget."""
-        table = np.array([[run.values(functional) for run in row] for row in self.runs])
-        space_levels, time_levels, m = table.shape
-        values = np.zeros(m)
-        names = ("time", "space", "quadrature", "tail", "rounding")
-        budget: Budget = {name: np.zeros(m) for name in names}
-        other = np.array([[self._simpson(run, functional) for run in row] for row in self.runs])
-        drift = self.mass_drift
-        for i in range(m):
-            snap = self.best.snapshot(i)
-            w = np.abs(functional.influence(snap))
-            size = float(np.sum(snap.mass * w)) + abs(table[-1, -1, i])
-            rounding = (4 * EPS + drift[i]) * size
-            rows = [
-                extrapolate(row[:, i], range(1, time_levels + 1), 4 * rounding) for row in table
-            ]
-            limits = [value for value, _ in rows]
-            powers = range(2, 2 * space_levels + 1, 2)
-            values[i], changed = extrapolate(limits, powers, 16 * rounding)
-            budget["space"][i] = LAST_COLUMN * changed
-            # the weights of an extrapolation in even powers add up to less than 2, in all to 8
-            budget["time"][i] = LAST_COLUMN * 2 * max(error for _, error in rows)
-            budget["rounding"][i] = 16 * rounding
-            limits = [
-                extrapolate(row[:, i], range(1, time_levels + 1), 4 * rounding)[0] for row in other
-            ]
-            again = extrapolate(limits, powers, 16 * rounding)[0]
-            gap, raw = abs(again - values[i]), abs(other[-1, -1, i] - table[-1, -1, i])
-            # two rules that extrapolation does not bring together: the integrand is not smooth
-            rough = 4 * raw if gap > 0.01 * raw else 0.0
-            budget["quadrature"][i] = gap + rough + unresolved(functional, snap)
-            budget["tail"][i] = lost_tail(functional, snap, float(self.tail[i]))
-            budget["tail"][i] += self.tail[i] * abs(values[i])
-        return values, budget
-
-    @staticmethod
-    def _simpson(run: Run, functional: Functional) -> Array:
-        """Return the functional with Simpson's rule in every cell in place of its middle."""
-        half = 0.5 * (run.points[:, 1] - run.points[:, 0])[:, None]
-        left, right = (replace(run, points=run.points + sign * half) for sign in (-1, 1))
-        return np.asarray(
-            (left.values(functional) + 4 * run.values(functional) + right.values(functional)) / 6
-        )
-
-    def density(self, i: int) -> Density:
-        """Return the density of the finest run at output time ``i``."""
-        x, mass, log_p = (a[i] for a in (self.best.points, self.best.mass, self.best.log_density))
-        return Density(x, np.exp(log_p), mass, log_p)
-
-    def l1_differences(self) -> Budget:
-        """Return what the finest run, which is not extrapolated, differs by from the coarser ones.
-
-        The last halving in time changes a first-order error by itself, in space a second-order
-        one by three times itself; averages stand for point values up to their second difference.
-        """
-        fine = self.best.mass
-        parts = {"time": np.full(len(fine), np.inf), "space": np.full(len(fine), np.inf)}
-        if len(self.runs[-1]) > 1:
-            parts["time"] = 2 * np.sum(np.abs(fine - self.runs[-1][-2].mass), axis=1)
-        if len(self.runs) > 1:
-            merged = fine[:, ::2] + fine[:, 1::2]
-            parts["space"] = np.sum(np.abs(merged - self.runs[-2][-1].mass), axis=1)
-        parts["cell"] = np.sum(np.abs(np.diff(fine, n=2, axis=1)), axis=1) / 24
-        return {**parts, "tail": 2 * self.tail}
-
-    def distribution_error(self, i: int) -> float:
-        """Return half the L1 error of the finest run."""
-        return 0.5 * sum(float(part[i]) for part in self.l1_differences().values())
-
-    def pointwise_error(self, x: Array, i: int) -> Array:
-        """Return unknown: a table of functionals has no extrapolated density."""
-        return np.full(np.shape(x), np.inf)
-
-
-READINGS: dict[str, Any] = {
-    reading.kind: reading for reading in (GridReading, CharacteristicReading, TableReading)
-}

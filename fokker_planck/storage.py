@@ -16,15 +16,8 @@ from fokker_planck.model import (
     ReverseProcess,
     schedule_named,
 )
-from fokker_planck.runs import (
-    READINGS,
-    CharacteristicReading,
-    FarTail,
-    GridReading,
-    Reading,
-    Run,
-    TableReading,
-)
+from fokker_planck.readings import READINGS, CharacteristicReading, GridReading, TableReading
+from fokker_planck.runs import FarTail, Reading, Run
 from fokker_planck.solution import Solution
 
 FORMAT = 1

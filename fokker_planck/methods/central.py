@@ -21,7 +21,8 @@ from scipy.special import ndtr, ndtri
 from fokker_planck.functionals import ENTROPY, Functional, posterior_mass
 from fokker_planck.methods.base import Progress, SolverError
 from fokker_planck.model import Dynamics
-from fokker_planck.runs import FarTail, GridReading, Run, grid_run
+from fokker_planck.readings import GridReading
+from fokker_planck.runs import FarTail, Run, grid_run
 from fokker_planck.tails import tail_bound
 
 Array = NDArray[np.float64]

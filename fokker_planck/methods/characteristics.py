@@ -18,7 +18,8 @@ from fokker_planck.functionals import ENTROPY, MEAN, Functional, posterior_mass
 from fokker_planck.methods.base import Progress, SolverError
 from fokker_planck.methods.runge_kutta import adaptive_mesh, halved, integrate
 from fokker_planck.model import Dynamics, GaussianMixture
-from fokker_planck.runs import CharacteristicReading, Run
+from fokker_planck.readings import CharacteristicReading
+from fokker_planck.runs import Run
 
 Array = NDArray[np.float64]
 #: the outermost starting nodes, in standard deviations: beyond lies 2e-19 of the mass

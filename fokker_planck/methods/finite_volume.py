@@ -26,7 +26,8 @@ from scipy.special import ndtr
 from fokker_planck.functionals import ENTROPY, posterior_mass
 from fokker_planck.methods.base import Progress, SolverError
 from fokker_planck.model import Dynamics, GaussianMixture
-from fokker_planck.runs import Run, TableReading
+from fokker_planck.readings import TableReading
+from fokker_planck.runs import Run
 from fokker_planck.tails import tail_bound
 
 Array = NDArray[np.float64]

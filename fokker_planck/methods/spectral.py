@@ -30,7 +30,8 @@ from fokker_planck.methods.lawson import (
 from fokker_planck.methods.runge_kutta import halved
 from fokker_planck.model import Dynamics
 from fokker_planck.pilot import run_pilot
-from fokker_planck.runs import GridReading, grid_run
+from fokker_planck.readings import GridReading
+from fokker_planck.runs import grid_run
 from fokker_planck.tails import tail_bound
 
 Array = NDArray[np.float64]
