@@ -1,4 +1,4 @@
-"""A density at one time: values per unit length on points, one dimension."""
+"""A density at one time: values per unit length or area on points, on the line or the plane."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator, make_interp_spline
+from scipy.ndimage import map_coordinates, spline_filter
 
 Array = NDArray[np.float64]
 
@@ -110,3 +111,112 @@ class Density:
         x = np.asarray(x, dtype=float)
         inner = np.clip(x, points[0], points[-1])
         return np.asarray(curve(inner))
+
+
+class PlaneDensity:
+    """A probability density in the plane, on the nodes of a tensor grid.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n1 * n2, 2)
+        Nodes in C order: an affine image of a rectangular grid, or such a grid carried by a flow.
+    values : ndarray, shape (n1 * n2,)
+        Density per unit area, as computed: never clipped, never rescaled.
+    mass : ndarray, shape (n1 * n2,)
+        Probability attached to each point: what integrals are summed with.
+    shape : tuple of int
+        (n1, n2).
+    log_values : ndarray, shape (n1 * n2,), optional
+        Logarithm of the density where the method carries it.
+    floor : float
+        Value below which the logarithm of the density is not to be trusted.
+    affine : bool
+        Whether the nodes are an affine image of a rectangular grid: only then can it be
+        interpolated.
+    """
+
+    def __init__(
+        self,
+        points: Array,
+        values: Array,
+        mass: Array,
+        shape: tuple[int, ...],
+        log_values: Array | None = None,
+        floor: float = 0.0,
+        affine: bool = True,
+    ) -> None:
+        self.points = points
+        self.values = values
+        self.mass = mass
+        self.shape = shape
+        if log_values is None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                log_values = np.log(np.abs(values))
+        self.log_values = log_values
+        self.floor = floor
+        self.affine = affine
+
+    def integral(self, weight: ArrayLike = 1.0) -> float:
+        """Return the integral of density times ``weight`` (values at the points)."""
+        return float(np.sum(self.mass * np.asarray(weight, dtype=float)))
+
+    def grid(self) -> tuple[Array, Array]:
+        """Return points (n1, n2, 2) and values (n1, n2)."""
+        return self.points.reshape(*self.shape, 2), self.values.reshape(self.shape)
+
+    def halved(self) -> PlaneDensity:
+        """Return the same density on every other node along each axis."""
+        skip = (slice(None, None, 2),) * 2
+        points, values = (item[skip] for item in self.grid())
+        log_values = self.log_values.reshape(self.shape)[skip]
+        mass = 4 * self.mass.reshape(self.shape)[skip]
+        return PlaneDensity(
+            points.reshape(-1, 2),
+            values.ravel(),
+            mass.ravel(),
+            values.shape,
+            log_values.ravel(),
+            self.floor,
+            self.affine,
+        )
+
+    def index_of(self, x: ArrayLike) -> Array:
+        """Return grid coordinates (2, ...) of points (..., 2): 0 at the first node.
+
+        Raises
+        ------
+        ValueError
+            If the nodes are not an affine image of a rectangular grid.
+        """
+        if not self.affine:
+            raise ValueError(
+                "a density carried by characteristics is known at its own nodes; "
+                "use Solution.log_density for other points"
+            )
+        points, _ = self.grid()
+        steps = np.stack([points[1, 0] - points[0, 0], points[0, 1] - points[0, 0]], axis=1)
+        offset = np.asarray(x, dtype=float) - points[0, 0]
+        return np.moveaxis(offset @ np.linalg.inv(steps).T, -1, 0)
+
+    @cached_property
+    def _coefficients(self) -> Array:
+        """Spline coefficients of the logarithm, cut at what can be trusted."""
+        top = float(self.log_values[np.argmax(self.values)])
+        low = max(top + np.log(1e-13), np.log(self.floor) if self.floor > 0 else -np.inf)
+        # below the floor any smooth continuation will do: its error is claimed as unknown
+        logs = np.where(self.values > 0, np.maximum(self.log_values, low), low)
+        return np.asarray(spline_filter(logs.reshape(self.shape), order=5))
+
+    def log_pdf(self, x: ArrayLike) -> Array:
+        """Return log p at points (..., 2): a quintic spline in the grid's coordinates."""
+        index = self.index_of(x)
+        return np.asarray(
+            map_coordinates(self._coefficients, index, order=5, prefilter=False, mode="nearest")
+        )
+
+    def pdf(self, x: ArrayLike) -> Array:
+        """Return p at points (..., 2); zero off the grid."""
+        index = self.index_of(x)
+        last = np.reshape(self.shape, (2,) + (1,) * (index.ndim - 1)) - 1
+        inside = np.all((index >= 0) & (index <= last), axis=0)
+        return np.where(inside, np.exp(self.log_pdf(x)), 0.0)

@@ -20,12 +20,26 @@ NEGLIGIBLE = 1e-18
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One time of one run: points, the probability at each, and the log-density there."""
+    """One time of one run: points, the probability at each, and the log-density there.
+
+    Points have shape (n,) in dimension one, else (n, d): a tensor grid of the given ``shape``,
+    flattened in C order.
+    """
 
     points: Array
     mass: Array
     log_density: Array
     tau: float
+    shape: tuple[int, ...] | None = None
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """The tensor shape of the nodes; (n,) in dimension one."""
+        return self.shape if self.shape is not None else (self.mass.size,)
+
+    def along(self, axis: int) -> Array:
+        """Return one coordinate of all points, shape (n,)."""
+        return self.points if self.points.ndim == 1 else self.points[:, axis]
 
 
 @dataclass(frozen=True)
@@ -67,19 +81,28 @@ def expectation(
     return Functional(name, value, influence, integrand, resolved, bound)
 
 
-MASS = Functional("mass", lambda s: float(s.mass.sum()), lambda s: np.ones_like(s.points))
-MEAN = expectation("mean", lambda x, log_p, tau: x)
+MASS = Functional("mass", lambda s: float(s.mass.sum()), lambda s: np.ones_like(s.mass))
 
 
-def _centred_square(s: Snapshot) -> Array:
-    return (s.points - MEAN.value(s)) ** 2
+def mean_along(axis: int) -> Functional:
+    """Return the functional E x_axis, in any dimension."""
+    return expectation("mean", lambda x, log_p, tau: x if x.ndim == 1 else x[..., axis])
 
 
-def _variance(s: Snapshot) -> float:
-    return float(np.sum(s.mass * _centred_square(s)))
+def covariance_along(first: int, second: int) -> Functional:
+    """Return the functional Cov(x_first, x_second), in any dimension."""
+
+    def product(s: Snapshot) -> Array:
+        a, b = s.along(first), s.along(second)
+        return (a - float(np.sum(s.mass * a))) * (b - float(np.sum(s.mass * b)))
+
+    def value(s: Snapshot) -> float:
+        return float(np.sum(s.mass * product(s)))
+
+    return Functional("covariance", value, lambda s: product(s) - value(s))
 
 
-VARIANCE = Functional("covariance", _variance, lambda s: _centred_square(s) - _variance(s))
+MEAN, VARIANCE = mean_along(0), covariance_along(0, 0)
 
 
 def _surprise(s: Snapshot) -> Array:
@@ -95,31 +118,57 @@ def _entropy(s: Snapshot) -> float:
 ENTROPY = Functional("entropy", _entropy, lambda s: _surprise(s) - _entropy(s))
 
 
-def classifier_resolved(process: Any) -> Callable[[Snapshot], bool]:
-    """Return a test of whether nodes are close enough for the posterior of a 1-D mixture.
+def _neighbours(s: Snapshot) -> list[tuple[Array, Array, Array]]:
+    """Return points, step to the next node and larger mass of the two, for every grid axis."""
+    points = s.points.reshape(*s.grid, -1)
+    mass = np.abs(s.mass).reshape(s.grid)
+    out = []
+    for axis in range(len(s.grid)):
+        first, second = (
+            tuple(part if k == axis else slice(None) for k in range(len(s.grid)))
+            for part in (slice(None, -1), slice(1, None))
+        )
+        step = points[second] - points[first]
+        larger = np.maximum(mass[first], mass[second])
+        d = points.shape[-1]
+        out.append((points[first].reshape(-1, d), step.reshape(-1, d), larger.ravel()))
+    return out
 
-    Near a component of standard deviation c the posterior varies over c / max(1, |gap| / c), the
-    gap being the distance of its mean from the target's; nodes have to be that close wherever
-    there is probability.
+
+def classifier_resolved(process: Any) -> Callable[[Snapshot], bool]:
+    """Return a test of whether nodes are close enough for the posterior of a mixture.
+
+    Near a component of covariance C the posterior varies over a unit of C^{-1/2} x, or over
+    1/|C^{-1/2} gap| of it, the gap being the distance of its mean from the farthest one of the
+    target's class; nodes have to be that close wherever there is probability.
     """
 
     def resolved(s: Snapshot) -> bool:
         mixture, schedule = process.mixture, process.schedule
         t = float(process.forward_time(s.tau))
         r, v = float(schedule.signal(t)), float(schedule.variance(t))
-        used = mixture.weights > 0
-        centre = r * mixture.means[used, 0]
-        width = np.sqrt(r * r * mixture.covariances[used, 0, 0] + v)
-        target = r * float(mixture.means[process.target, 0])
-        scale = width / np.maximum(1.0, np.abs(centre - target) / width)
-        gaps = np.diff(s.points)
-        counts = np.maximum(np.abs(s.mass[1:]), np.abs(s.mass[:-1])) > NEGLIGIBLE
-        if float(gaps.max(initial=0.0)) <= scale.min():
-            return True
-        for c, w, least in zip(centre, width, scale, strict=True):
-            near = (s.points[1:] > c - 8 * w) & (s.points[:-1] < c + 8 * w)
-            if np.any(gaps[near & counts] > least):
-                return False
+        labels = getattr(mixture, "labels", None)
+        labels = np.arange(mixture.n_components) if labels is None else np.asarray(labels)
+        anchors = r * mixture.means[labels == process.target]
+        pairs = _neighbours(s)
+        for k in np.flatnonzero(mixture.weights > 0):
+            centre = r * mixture.means[k]
+            whiten = mixture.axes[k] / np.sqrt(r * r * mixture.variances[k] + v)
+            gap = float(np.linalg.norm((anchors - centre) @ whiten, axis=1).max())
+            least = 1.0 / max(1.0, gap)
+            for x, step, mass in pairs:
+                far = mass <= NEGLIGIBLE
+                wide = np.linalg.norm(step @ whiten, axis=1) > least
+                if not np.any(wide & ~far):
+                    continue
+                here, there = (x - centre) @ whiten, (x + step - centre) @ whiten
+                # between the two nodes lies a point within 8 deviations of the component
+                span = there - here
+                size = np.maximum(np.sum(span * span, axis=1), 1e-300)
+                share = np.clip(-np.sum(here * span, axis=1) / size, 0.0, 1.0)
+                near = np.linalg.norm(here + share[:, None] * span, axis=1) < 8
+                if np.any(wide & ~far & near):
+                    return False
         return True
 
     return resolved
@@ -143,3 +192,11 @@ def complement_mass(process: Any) -> Functional:
         classifier_resolved(process),
         bound=1.0,
     )
+
+
+def watched(process: Any) -> list[Functional]:
+    """Return the functionals whose error a method refines for: entropy, mean, confidence."""
+    out = [ENTROPY, *(mean_along(i) for i in range(process.dimension))]
+    if hasattr(process, "log_posterior"):
+        out.append(posterior_mass(process))
+    return out

@@ -10,15 +10,54 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates, maximum_filter, minimum_filter
 
-from fokker_planck.density import Density
+from fokker_planck.density import Density, PlaneDensity
 from fokker_planck.extrapolation import extrapolate
 from fokker_planck.functionals import Functional, Snapshot
-from fokker_planck.runs import EPS, Budget, FarTail, Run, edge, every, lost_tail, unresolved
+from fokker_planck.runs import (
+    EPS,
+    Budget,
+    FarTail,
+    Run,
+    edge,
+    every,
+    lost_tail,
+    outermost,
+    unresolved,
+)
 
 Array = NDArray[np.float64]
 #: the ratio of the last extrapolated column cannot be checked: its change counts so many times
 LAST_COLUMN = 2.5
+
+
+def _only_on_the_line(run: Run) -> None:
+    """Refuse what has no meaning in the plane.
+
+    Raises
+    ------
+    ValueError
+        If the run is not one-dimensional.
+    """
+    if run.shape is not None:
+        raise ValueError("a distribution function needs dimension 1; use a marginal")
+
+
+def _log_slope(snap: Snapshot) -> Array:
+    """Return |grad log p| at the nodes, by differences along the grid."""
+    if snap.shape is None:
+        if snap.points.size <= 2:
+            return np.zeros_like(snap.points)
+        slope = np.abs(np.gradient(snap.log_density, snap.points))
+        return np.where(np.isfinite(slope), slope, 0.0)
+    points = snap.points.reshape(*snap.shape, -1)
+    axes = tuple(range(len(snap.shape)))
+    log_p = snap.log_density.reshape(snap.shape)
+    jacobian = np.stack([np.gradient(points, axis=axis) for axis in axes], axis=-2)
+    rise = np.stack([np.gradient(log_p, axis=axis) for axis in axes], axis=-1)
+    size = np.linalg.norm(np.linalg.solve(jacobian, rise[..., None])[..., 0], axis=-1)
+    return np.asarray(np.where(np.isfinite(size), size, 0.0).ravel())
 
 
 @dataclass(frozen=True)
@@ -83,10 +122,10 @@ class GridReading:
         if self.far is None or functional.integrand is None or functional.bound is not None:
             return lost_tail(functional, snap, float(self.tail[i]))
         # what left the box may have come back: it counts with the influence inside
-        inside = 2 * self.tail[i] * edge(functional.influence(snap)[snap.mass != 0])
+        inside = 2 * self.tail[i] * edge(functional.influence(snap), outermost(snap))
         return float(inside) + self.far.charge(functional, i, snap.tau)
 
-    def density(self, i: int) -> Density:
+    def density(self, i: int) -> Density | PlaneDensity:
         """Return the density at output time ``i``."""
         x, mass = self.best.points[i], self.best.mass[i]
         sign = np.sign(mass)
@@ -96,6 +135,8 @@ class GridReading:
         gap = max(float(np.abs(c[i] - mass).max()) for c in self.companions.values())
         top = int(np.argmax(values))
         floor = 1e3 * gap * float(values[top] / mass[top])
+        if self.best.shape is not None:
+            return PlaneDensity(x, values, mass, self.best.shape, log_p, floor=floor)
         return Density(x, values, mass, log_p, floor=floor)
 
     def l1_differences(self) -> Budget:
@@ -108,10 +149,11 @@ class GridReading:
 
     def distribution_error(self, i: int) -> float:
         """Return the largest difference of the runs' running sums, defect and tail."""
+        _only_on_the_line(self.best)
         mass = self.best.mass[i]
         gaps = [np.abs(np.cumsum(c[i] - mass)).max() for c in self.companions.values()]
         # the antiderivative of a spline against that of every other node
-        density = self.density(i)
+        density = self._on_the_line(i)
         half = Density(density.points[::2], density.values[::2], 2 * mass[::2])
         curve = np.abs(half.cdf(half.points) - density.cdf(half.points)).max()
         defect = abs(float(mass.sum()) - 1)
@@ -121,13 +163,35 @@ class GridReading:
         """Return the relative gaps between the runs, and the curve through every other node."""
         points, mass = self.best.points[i], np.abs(self.best.mass[i])
         gap = sum((np.abs(c[i] - self.best.mass[i]) for c in self.companions.values()), EPS * mass)
-        skipped = Density(points[::2], self.density(i).values[::2], self.best.mass[i][::2])
-        full, coarse = self.density(i).log_pdf(x), skipped.log_pdf(x)
+        if self.best.shape is not None:
+            return self._plane_error(x, i, mass, np.asarray(gap))
+        skipped = Density(points[::2], self._on_the_line(i).values[::2], self.best.mass[i][::2])
+        full, coarse = self._on_the_line(i).log_pdf(x), skipped.log_pdf(x)
         # the largest gap within a few nodes, over the smallest mass
         near = np.maximum.reduce([np.roll(gap, shift) for shift in (-2, -1, 0, 1, 2)])
         least = np.minimum.reduce([np.roll(mass, shift) for shift in (-2, -1, 0, 1, 2)])
         relative = near / np.maximum(least, np.finfo(float).tiny)
         error = np.interp(x, points, relative, left=np.inf, right=np.inf) + np.abs(full - coarse)
+        return np.where(error < 0.5, error, np.inf)
+
+    def _on_the_line(self, i: int) -> Density:
+        density = self.density(i)
+        assert isinstance(density, Density)
+        return density
+
+    def _plane_error(self, x: Array, i: int, mass: Array, gap: Array) -> Array:
+        """Return the largest relative gap within two nodes, and what every other node gives."""
+        density = self.density(i)
+        assert isinstance(density, PlaneDensity) and self.best.shape is not None
+        shape = self.best.shape
+        near = maximum_filter(gap.reshape(shape), 5) / np.maximum(
+            minimum_filter(mass.reshape(shape), 5), np.finfo(float).tiny
+        )
+        index = density.index_of(x)
+        error = map_coordinates(near, index, order=1, cval=np.inf)
+        # linear interpolation of an infinite value next to a zero weight is nan
+        error = np.where(np.isnan(error), np.inf, error)
+        error = error + np.abs(density.log_pdf(x) - density.halved().log_pdf(x))
         return np.where(error < 0.5, error, np.inf)
 
 
@@ -185,29 +249,33 @@ class CharacteristicReading:
             budget["rounding"][i] = (64 + 4 * self.steps) * EPS * scale
         return values, budget
 
-    def density(self, i: int) -> Density:
+    def density(self, i: int) -> Density | PlaneDensity:
         """Return the density at the nodes of the start, carried to output time ``i``."""
-        x, log_p = self.best.points[i], self.best.log_density[i]
-        return Density(x, np.exp(log_p), self.best.mass[i], log_p, self.start_distribution)
+        x, log_p, mass = (a[i] for a in (self.best.points, self.best.log_density, self.best.mass))
+        if self.best.shape is not None:
+            return PlaneDensity(x, np.exp(log_p), mass, self.best.shape, log_p, affine=False)
+        return Density(x, np.exp(log_p), mass, log_p, self.start_distribution)
 
     def l1_differences(self) -> Budget:
         """Return the L1 distance to the run of half as many steps, node by node, and the tail.
 
         A node that moved by delta with relative density change rho moves at most
-        |rho| + |delta| |p'|/p of its mass.
+        |rho| + |delta| |grad p|/p of its mass.
         """
         out = np.zeros(self.best.taus.size)
         for i in range(out.size):
-            x, log_p = self.best.points[i], self.best.log_density[i]
-            slope = np.abs(np.gradient(log_p, x)) if x.size > 2 else np.zeros_like(x)
-            slope = np.where(np.isfinite(slope), slope, 0.0)
-            move = np.abs(x - self.coarse_time.points[i])
-            change = np.abs(log_p - self.coarse_time.log_density[i])
-            out[i] = np.sum(self.best.mass[i] * (move * slope + change + self.drift_error[i]))
+            snap = self.best.snapshot(i)
+            slope = _log_slope(snap)
+            move = snap.points - self.coarse_time.points[i]
+            if move.ndim > 1:
+                move = np.linalg.norm(move, axis=1)
+            change = np.abs(snap.log_density - self.coarse_time.log_density[i])
+            out[i] = np.sum(snap.mass * (np.abs(move) * slope + change + self.drift_error[i]))
         return {"time": out, "tail": np.full(out.size, 2 * self.lost)}
 
     def distribution_error(self, i: int) -> float:
         """Return what the nodes moved by, times the density; their own value is the start's."""
+        _only_on_the_line(self.best)
         moved = np.abs(self.best.points[i] - self.coarse_time.points[i])
         drift = moved * np.exp(self.best.log_density[i])
         return float(drift.max() + 2 * self.lost + 64 * EPS)
@@ -215,6 +283,30 @@ class CharacteristicReading:
     def pointwise_error(self, x: Array, i: int) -> Array:
         """Return unknown: densities at points come from backward characteristics."""
         return np.full(np.shape(x), np.inf)
+
+
+def _merged(mass: Array, shape: tuple[int, ...] | None) -> Array:
+    """Return cell masses of shape (m, n) with two neighbours along each axis put together."""
+    grid = mass.reshape(len(mass), *(shape or mass.shape[1:]))
+    for axis in range(1, grid.ndim):
+        pairs = (slice(None),) * axis
+        grid = grid[(*pairs, slice(0, None, 2))] + grid[(*pairs, slice(1, None, 2))]
+    return np.asarray(grid.reshape(len(mass), -1))
+
+
+def _simpson_nodes(run: Run) -> list[tuple[float, Array]]:
+    """Return weights and displacements of Simpson's product rule in the cells of a grid."""
+    one_axis = ((1 / 6, -0.5), (4 / 6, 0.0), (1 / 6, 0.5))
+    if run.shape is None:
+        step = (run.points[:, 1] - run.points[:, 0])[:, None]
+        return [(weight, share * step) for weight, share in one_axis]
+    points = run.points.reshape(run.taus.size, *run.shape, -1)
+    steps = [points[:, 1, 0] - points[:, 0, 0], points[:, 0, 1] - points[:, 0, 0]]
+    return [
+        (w1 * w2, (s1 * steps[0] + s2 * steps[1])[:, None, :])
+        for w1, s1 in one_axis
+        for w2, s2 in one_axis
+    ]
 
 
 @dataclass(frozen=True)
@@ -294,15 +386,16 @@ class TableReading:
     @staticmethod
     def _simpson(run: Run, functional: Functional) -> Array:
         """Return the functional with Simpson's rule in every cell in place of its middle."""
-        half = 0.5 * (run.points[:, 1] - run.points[:, 0])[:, None]
-        left, right = (replace(run, points=run.points + sign * half) for sign in (-1, 1))
-        return np.asarray(
-            (left.values(functional) + 4 * run.values(functional) + right.values(functional)) / 6
-        )
+        total = np.zeros(run.taus.size)
+        for weight, shift in _simpson_nodes(run):
+            total = total + weight * replace(run, points=run.points + shift).values(functional)
+        return total
 
-    def density(self, i: int) -> Density:
+    def density(self, i: int) -> Density | PlaneDensity:
         """Return the density of the finest run at output time ``i``."""
         x, mass, log_p = (a[i] for a in (self.best.points, self.best.mass, self.best.log_density))
+        if self.best.shape is not None:
+            return PlaneDensity(x, np.exp(log_p), mass, self.best.shape, log_p)
         return Density(x, np.exp(log_p), mass, log_p)
 
     def l1_differences(self) -> Budget:
@@ -316,13 +409,18 @@ class TableReading:
         if len(self.runs[-1]) > 1:
             parts["time"] = 2 * np.sum(np.abs(fine - self.runs[-1][-2].mass), axis=1)
         if len(self.runs) > 1:
-            merged = fine[:, ::2] + fine[:, 1::2]
+            merged = _merged(fine, self.best.shape)
             parts["space"] = np.sum(np.abs(merged - self.runs[-2][-1].mass), axis=1)
-        parts["cell"] = np.sum(np.abs(np.diff(fine, n=2, axis=1)), axis=1) / 24
+        grid = fine.reshape(len(fine), *(self.best.shape or fine.shape[1:]))
+        parts["cell"] = np.zeros(len(fine))
+        for axis in range(1, grid.ndim):
+            bend = np.abs(np.diff(grid, n=2, axis=axis)).reshape(len(fine), -1)
+            parts["cell"] += np.sum(bend, axis=1) / 24
         return {**parts, "tail": 2 * self.tail}
 
     def distribution_error(self, i: int) -> float:
         """Return half the L1 error of the finest run."""
+        _only_on_the_line(self.best)
         return 0.5 * sum(float(part[i]) for part in self.l1_differences().values())
 
     def pointwise_error(self, x: Array, i: int) -> Array:

@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fokker_planck.density import Density
+from fokker_planck.density import Density, PlaneDensity
 from fokker_planck.functionals import Functional, Snapshot
 
 Array = NDArray[np.float64]
@@ -19,6 +19,8 @@ Budget = dict[str, Array]
 EPS = float(np.finfo(float).eps)
 #: an integrand that grows more than this over a box length is not polynomial
 MOST_GROWTH = 1e3
+#: how far beyond the ends that is checked, in box lengths
+REACHES = (0.25, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -28,33 +30,40 @@ class Run:
     Parameters
     ----------
     taus : ndarray, shape (m,)
-    points : ndarray, shape (m, n)
+    points : ndarray, shape (m, n) or (m, n, d)
         Nodes at each time (a moving grid, or characteristics).
     mass : ndarray, shape (m, n)
         Probability of each node; on a grid the density times the cell length.
     log_density : ndarray, shape (m, n)
         log p at the nodes; on a grid log|p|.
+    shape : tuple of int, optional
+        In dimension d > 1 the shape of the tensor grid whose nodes these are, in C order.
     """
 
     taus: Array
     points: Array
     mass: Array
     log_density: Array
+    shape: tuple[int, ...] | None = None
 
     def snapshot(self, i: int) -> Snapshot:
         """Return the run at output time ``i``."""
-        return Snapshot(self.points[i], self.mass[i], self.log_density[i], float(self.taus[i]))
+        return Snapshot(
+            self.points[i], self.mass[i], self.log_density[i], float(self.taus[i]), self.shape
+        )
 
     def values(self, functional: Functional) -> Array:
         """Return the functional at every output time."""
         return np.array([functional.value(self.snapshot(i)) for i in range(self.taus.size)])
 
 
-def grid_run(taus: Array, points: Array, density: Array, cells: Array) -> Run:
-    """Return the run of a grid method: ``density`` and cell lengths of shape (m, n)."""
+def grid_run(
+    taus: Array, points: Array, density: Array, cells: Array, shape: tuple[int, ...] | None = None
+) -> Run:
+    """Return the run of a grid method: ``density`` and cell sizes of shape (m, n)."""
     # an underflow to zero is not a log-density of -inf: companions may differ there
     log_density = np.log(np.maximum(np.abs(density), np.finfo(float).tiny))
-    return Run(taus, points, density * cells, log_density)
+    return Run(taus, points, density * cells, log_density, shape)
 
 
 class Reading(Protocol):
@@ -69,7 +78,7 @@ class Reading(Protocol):
     def read(self, functional: Functional) -> tuple[Array, Budget]:
         """Return values and error budget, each of shape (m,)."""
 
-    def density(self, i: int) -> Density:
+    def density(self, i: int) -> Density | PlaneDensity:
         """Return the density at output time ``i``."""
 
     def l1_differences(self) -> Budget:
@@ -83,9 +92,32 @@ class Reading(Protocol):
 
 
 def every(snap: Snapshot, skip: int, first: int) -> Snapshot:
-    """Return every ``skip``-th node from ``first`` on, each with ``skip`` times its mass."""
-    part = slice(first, None, skip)
-    return Snapshot(snap.points[part], skip * snap.mass[part], snap.log_density[part], snap.tau)
+    """Return every ``skip``-th node from ``first`` on, along each axis of the grid.
+
+    Each stands for the ``skip**d`` nodes around it and has as many times its mass.
+    """
+    if snap.shape is None:
+        part = slice(first, None, skip)
+        return Snapshot(snap.points[part], skip * snap.mass[part], snap.log_density[part], snap.tau)
+    parts = (slice(first, None, skip),) * len(snap.shape)
+    mass = snap.mass.reshape(snap.shape)[parts]
+    return Snapshot(
+        snap.points.reshape(*snap.shape, -1)[parts].reshape(mass.size, -1),
+        skip ** len(snap.shape) * mass.ravel(),
+        snap.log_density.reshape(snap.shape)[parts].ravel(),
+        snap.tau,
+        mass.shape,
+    )
+
+
+def outermost(snap: Snapshot) -> NDArray[np.intp]:
+    """Return the indices of the nodes at the edge: of the grid, or of the mass in dimension one."""
+    if snap.shape is None:
+        used = np.flatnonzero(snap.mass)
+        return used[[0, -1]] if used.size else np.array([0, snap.mass.size - 1])
+    inner = np.zeros(snap.shape, dtype=bool)
+    inner[(slice(1, -1),) * len(snap.shape)] = True
+    return np.flatnonzero(~inner.ravel())
 
 
 def unresolved(functional: Functional, snap: Snapshot) -> float:
@@ -113,15 +145,14 @@ def lost_tail(functional: Functional, snap: Snapshot, tail: float) -> float:
         return 0.0
     if functional.bound is not None:
         return 2 * tail * functional.bound
-    used = snap.points[snap.mass != 0]
-    ends = edge(functional.influence(snap)[snap.mass != 0])
+    ends = edge(functional.influence(snap), outermost(snap))
     if functional.integrand is None:
         return 2 * tail * ends
-    length = used[-1] - used[0]
-    reach = length * np.array([0.25, 0.5, 1.0])
-    far = np.concatenate([used[0] - reach[::-1], used[-1] + reach])
+    last = snap.points[outermost(snap)]
+    centre = 0.5 * (last.min(axis=0) + last.max(axis=0))
+    far = np.concatenate([centre + (1 + 2 * reach) * (last - centre) for reach in REACHES])
     with np.errstate(all="ignore"):
-        grown = np.abs(functional.integrand(far, np.full(far.size, -700.0), snap.tau))
+        grown = np.abs(functional.integrand(far, np.full(len(far), -700.0), snap.tau))
         inside = np.abs(functional.integrand(snap.points, snap.log_density, snap.tau))
     largest = float(np.max(inside[snap.mass != 0]))
     if not np.all(np.isfinite(grown)) or grown.max() > MOST_GROWTH * (largest + 1e-300):
@@ -129,13 +160,16 @@ def lost_tail(functional: Functional, snap: Snapshot, tail: float) -> float:
     return 2 * tail * max(ends, float(grown.max()))
 
 
-def edge(influence: Array) -> float:
-    """Return the larger absolute value of an influence function at the two outermost nodes."""
-    finite = influence[np.isfinite(influence)]
-    if finite.size == 0:
-        return float("inf")
-    ends = [abs(w) for w in (influence[0], influence[-1]) if np.isfinite(w)]
-    return float(max(ends)) if len(ends) == 2 else float(np.abs(finite).max())
+def edge(influence: Array, ends: NDArray[np.intp]) -> float:
+    """Return the largest absolute value of an influence function at the outermost nodes.
+
+    Over all nodes if it is not finite there, inf if it is finite nowhere.
+    """
+    size = np.abs(influence)
+    for where in (size[ends], size[np.isfinite(size)]):
+        if where.size and np.all(np.isfinite(where)):
+            return float(where.max())
+    return float("inf")
 
 
 @dataclass(frozen=True)

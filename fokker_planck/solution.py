@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fokker_planck.density import Density
+from fokker_planck.density import Density, PlaneDensity
 from fokker_planck.estimate import Estimate
 from fokker_planck.functionals import (
     ENTROPY,
     MASS,
-    MEAN,
-    VARIANCE,
     Functional,
     complement_mass,
+    covariance_along,
     expectation,
+    mean_along,
     posterior_mass,
 )
 from fokker_planck.model import Dynamics
@@ -64,6 +64,11 @@ class Solution:
     def __len__(self) -> int:
         return int(self.taus.size)
 
+    @property
+    def dimension(self) -> int:
+        """Dimension of the points: 1 or 2."""
+        return 1 if self.reading.best.shape is None else len(self.reading.best.shape)
+
     # -- functionals ---------------------------------------------------------------------------
     def estimate(self, functional: Functional) -> Estimate:
         """Return any functional over the output times."""
@@ -80,7 +85,7 @@ class Solution:
         Parameters
         ----------
         f : callable
-            ``f(x, tau)`` for points x of shape (n,), returning shape (n,).
+            ``f(x, tau)`` for points x of shape (n,), or (n, 2) in the plane, returning (n,).
         """
         return self.estimate(expectation(name, lambda x, log_p, tau: np.asarray(f(x, tau))))
 
@@ -91,13 +96,19 @@ class Solution:
 
     @cached_property
     def mean(self) -> Estimate:
-        """Mean of x_tau."""
-        return self.estimate(MEAN)
+        """Mean of x_tau, shape (m,); (m, 2) in the plane."""
+        if self.dimension == 1:
+            return self.estimate(mean_along(0))
+        return _stacked([self.estimate(mean_along(i)) for i in range(self.dimension)])
 
     @cached_property
     def covariance(self) -> Estimate:
-        """Variance of x_tau (one dimension)."""
-        return self.estimate(VARIANCE)
+        """Variance of x_tau, shape (m,); the covariance matrix, (m, 2, 2), in the plane."""
+        if self.dimension == 1:
+            return self.estimate(covariance_along(0, 0))
+        axes = range(self.dimension)
+        found = {(i, j): self.estimate(covariance_along(i, j)) for i in axes for j in range(i + 1)}
+        return _stacked([_stacked([found[max(i, j), min(i, j)] for j in axes]) for i in axes])
 
     @cached_property
     def entropy(self) -> Estimate:
@@ -120,7 +131,7 @@ class Solution:
         return self.estimate(complement_mass(self._with_posterior("complement_mass")))
 
     # -- densities -----------------------------------------------------------------------------
-    def density(self, i: int) -> Density:
+    def density(self, i: int) -> Density | PlaneDensity:
         """Return the density at output time ``taus[i]``."""
         return self.reading.density(range(len(self))[i])
 
@@ -133,7 +144,7 @@ class Solution:
 
         Parameters
         ----------
-        x : array_like, shape (n,)
+        x : array_like, shape (n,), or (n, 2) in the plane
         i : int
 
         Returns
@@ -150,11 +161,18 @@ class Solution:
         return log_p, self.reading.pointwise_error(points, index)
 
     def distribution(self, i: int) -> tuple[Array, Array, float]:
-        """Return nodes, the distribution function there, and an error uniform over the nodes."""
+        """Return nodes, the distribution function there, and an error uniform over the nodes.
+
+        Raises
+        ------
+        ValueError
+            In the plane.
+        """
         index = range(len(self))[i]
+        error = self.reading.distribution_error(index)
         density = self.density(index)
-        values = density.cdf(density.points)
-        return density.points, values, self.reading.distribution_error(index)
+        assert isinstance(density, Density)
+        return density.points, density.cdf(density.points), error
 
     @property
     def l1_error(self) -> Array:
@@ -174,3 +192,12 @@ class Solution:
             f"Solution(method={self.method!r}, tau={self.taus[last]:g}, "
             f"entropy={self.entropy[last]}, mass={self.mass[last]})"
         )
+
+
+def _stacked(parts: list[Estimate]) -> Estimate:
+    """Return estimates of shape (m, ...) as one, with a new axis after the first."""
+    values, errors = (
+        np.stack([np.asarray(getattr(part, name)) for part in parts], axis=1)
+        for name in ("value", "error")
+    )
+    return Estimate(values, errors, parts[0].kind)

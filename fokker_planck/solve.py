@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fokker_planck.methods import METHODS, method_named
+from fokker_planck.methods import METHODS, NAMES, method_named
 from fokker_planck.methods.base import Progress, SolverError, output_times
 from fokker_planck.model import Dynamics
 from fokker_planck.model.checks import one_of, real_number, shown
@@ -26,15 +26,15 @@ def solve(
     tol: float = 1e-8,
     progress: Progress | None = None,
 ) -> Solution:
-    r"""Solve the Fokker-Planck equation of a process in one dimension.
+    r"""Solve the Fokker-Planck equation of a process on the line or in the plane.
 
-    .. math:: \partial_\tau p = -\partial_x(b\,p) + \tfrac12 g(\tau)^2\,\partial_x^2 p,
+    .. math:: \partial_\tau p = -\nabla\cdot(b\,p) + \tfrac12 g(\tau)^2\,\Delta p,
               \qquad p(\cdot, 0) = \text{initial law}.
 
     Parameters
     ----------
     process : ReverseProcess or Process
-        What to solve; dimension one.
+        What to solve; dimension 1 or 2.
     taus : array_like, shape (m,), optional
         Output times in reverse time, increasing within [0, horizon]. Default: start and end.
     method : {"auto", "characteristics", "spectral", "central", "finite-volume"}
@@ -63,12 +63,12 @@ def solve(
     """
     if not isinstance(process, Dynamics):
         raise ValueError(f"process must be a ReverseProcess or a Process, got {shown(process)}")
-    if process.dimension != 1:
-        raise ValueError(f"process must have dimension 1, got {process.dimension}")
+    if process.dimension not in METHODS:
+        raise ValueError(f"process must have dimension 1 or 2, got {process.dimension}")
     if progress is not None and not callable(progress):
         raise ValueError(f"progress must be callable, got {shown(progress)}")
     times = output_times(taus, process.horizon)
-    one_of("method", method, ("auto", *METHODS))
+    one_of("method", method, ("auto", *NAMES))
     if method == "finite-volume" and process.deterministic:
         raise ValueError("method finite-volume needs noise_level > 0 (the SDE sampler)")
     tol = real_number("tol", tol, minimum=0.0, strict=True)
@@ -79,7 +79,8 @@ def solve(
     for name in names:
         try:
             with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-                reading, cost = method_named(name)(process, times, tol, progress)
+                solver = method_named(name, process.dimension)
+                reading, cost = solver(process, times, tol, progress)
                 solution = Solution(process, times, name, reading, cost)
                 quantity, error = _worst(solution)
         except SolverError as failure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,14 @@ RUN_FIELDS = ("taus", "points", "mass", "log_density")
 def _put_run(arrays: dict[str, Any], name: str, run: Run) -> None:
     for field in RUN_FIELDS:
         arrays[f"{name}/{field}"] = getattr(run, field)
+    if run.shape is not None:
+        arrays[f"{name}/shape"] = np.array(run.shape)
 
 
 def _get_run(arrays: Any, name: str) -> Run:
-    return Run(*(arrays[f"{name}/{field}"] for field in RUN_FIELDS))
+    shape = arrays.get(f"{name}/shape")
+    run = Run(*(arrays[f"{name}/{field}"] for field in RUN_FIELDS))
+    return run if shape is None else replace(run, shape=tuple(int(k) for k in shape))
 
 
 def _pack(reading: Reading) -> tuple[dict[str, Any], dict[str, Any]]:
