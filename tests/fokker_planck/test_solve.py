@@ -82,12 +82,12 @@ def test_bad_input_names_the_field(fields, named):
     assert "\n" not in str(caught.value)
 
 
-def test_a_process_is_required_and_one_dimension():
+def test_a_process_of_dimension_one_or_two_is_required():
     with pytest.raises(ValueError, match="process"):
         fp.solve("A1")
-    flat = fp.reverse_process(fp.GaussianMixture([0.5, 0.5], [[-1, 0], [1, 0]]), 1)
+    deep = fp.reverse_process(fp.GaussianMixture([0.5, 0.5], [[-1, 0, 0], [1, 0, 0]]), 1)
     with pytest.raises(ValueError, match="dimension"):
-        fp.solve(flat)
+        fp.solve(deep)
 
 
 def test_a_tolerance_that_cannot_be_met_is_said_and_the_error_stays_honest():
