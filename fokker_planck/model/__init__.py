@@ -4,7 +4,7 @@ numpy and scipy.special only; imports no solver, so that it can be audited alone
 """
 
 from fokker_planck.model.closed_form import unguided_moments
-from fokker_planck.model.dynamics import Dynamics, content_seed
+from fokker_planck.model.dynamics import Dynamics, breaks_of, content_seed, piece_of
 from fokker_planck.model.guidance import ConstantStrength, GuidanceRule
 from fokker_planck.model.mixture import GaussianMixture
 from fokker_planck.model.process import ReverseProcess, reverse_process
@@ -20,7 +20,9 @@ __all__ = [
     "Process",
     "ReverseProcess",
     "Schedule",
+    "breaks_of",
     "content_seed",
+    "piece_of",
     "reverse_process",
     "schedule_named",
     "unguided_moments",

@@ -43,6 +43,23 @@ class Dynamics(Protocol):
         """Return the noise amplitude."""
 
 
+def breaks_of(process: Dynamics) -> tuple[float, ...]:
+    """Return the reverse times in (0, horizon) where the drift jumps, in increasing order."""
+    return tuple(getattr(process, "breaks", ()))
+
+
+def piece_of(process: Dynamics, a: float, b: float) -> Dynamics:
+    """Return the dynamics that agrees with ``process`` on (a, b) and is smooth on [a, b].
+
+    ``a`` and ``b`` are neighbours among the breaks, 0 and the horizon. A process without breaks
+    is its own piece.
+    """
+    if not breaks_of(process):
+        return process
+    piece: Dynamics = process.piece(a, b)  # type: ignore[attr-defined]
+    return piece
+
+
 def content_seed(*parts: Any) -> int:
     """Return a 128-bit seed computed from plain data: equal content, equal seed, anywhere."""
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=True)

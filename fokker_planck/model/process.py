@@ -62,6 +62,19 @@ class ReverseProcess:
         """Whether this is the ODE sampler (noise level 0)."""
         return self.noise_level == 0
 
+    @property
+    def breaks(self) -> tuple[float, ...]:
+        """Reverse times in (0, horizon) where the drift jumps."""
+        return ()
+
+    def piece(self, a: float, b: float) -> ReverseProcess:
+        """Return the process that agrees with this one on (a, b), smooth up to both ends."""
+        return self
+
+    def components(self) -> list[GaussianMixture]:
+        """Return every law of the model, so that means and covariances set length scales."""
+        return [self.mixture]
+
     def forward_time(self, tau: ArrayLike) -> Array:
         """Return t = T - tau, not below 0."""
         return np.maximum(self.horizon - np.asarray(tau, dtype=float), 0.0)
