@@ -53,7 +53,9 @@ class Functional:
     name: str
     value: Callable[[Snapshot], float]
     influence: Callable[[Snapshot], Array]
-    #: for a linear functional, what is averaged
+    #: what is averaged: value = sum of mass times it (the entropy too, whose average moves along)
+    average: Callable[[Snapshot], Array] | None = None
+    #: for a linear functional, the same as a function of points, log-density and tau
     integrand: Integrand | None = None
     #: whether the nodes of a snapshot are close enough for what is averaged
     resolved: Callable[[Snapshot], bool] | None = None
@@ -69,16 +71,31 @@ def expectation(
 ) -> Functional:
     """Return the functional E f, f a function of points, log-density and tau."""
 
+    def average(s: Snapshot) -> Array:
+        return integrand(s.points, s.log_density, s.tau)
+
+    return _average(name, average, integrand, resolved, bound)
+
+
+def weighted(mass: Array, f: Array) -> float:
+    """Return the sum of mass times f: an empty node does not turn an infinite f into nan."""
+    total = float(np.sum(mass * f))
+    if np.isfinite(total):
+        return total
+    return float(np.sum(np.where(mass == 0, 0.0, mass * np.where(mass == 0, 0.0, f))))
+
+
+def _average(name: str, average: Callable[[Snapshot], Array], *rest: Any) -> Functional:
+    """Return the functional E f for f given at the nodes."""
+
     def value(s: Snapshot) -> float:
-        f = integrand(s.points, s.log_density, s.tau)
-        # an empty node must not turn an infinite integrand into nan
-        return float(np.sum(np.where(s.mass == 0, 0.0, s.mass * np.where(s.mass == 0, 0.0, f))))
+        return weighted(s.mass, average(s))
 
     def influence(s: Snapshot) -> Array:
-        f = integrand(s.points, s.log_density, s.tau)
-        return f - value(s)
+        f = average(s)
+        return f - weighted(s.mass, f)
 
-    return Functional(name, value, influence, integrand, resolved, bound)
+    return Functional(name, value, influence, average, *rest)
 
 
 MASS = Functional("mass", lambda s: float(s.mass.sum()), lambda s: np.ones_like(s.mass))
@@ -103,19 +120,7 @@ def covariance_along(first: int, second: int) -> Functional:
 
 
 MEAN, VARIANCE = mean_along(0), covariance_along(0, 0)
-
-
-def _surprise(s: Snapshot) -> Array:
-    return -s.log_density
-
-
-def _entropy(s: Snapshot) -> float:
-    return float(
-        np.sum(np.where(s.mass == 0, 0.0, s.mass * np.where(s.mass == 0, 0.0, _surprise(s))))
-    )
-
-
-ENTROPY = Functional("entropy", _entropy, lambda s: _surprise(s) - _entropy(s))
+ENTROPY = _average("entropy", lambda s: -s.log_density)
 
 
 def _neighbours(s: Snapshot) -> list[tuple[Array, Array, Array]]:

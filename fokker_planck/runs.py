@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fokker_planck.density import Density, PlaneDensity
-from fokker_planck.functionals import Functional, Snapshot
+from fokker_planck.functionals import Functional, Snapshot, weighted
 
 Array = NDArray[np.float64]
 Budget = dict[str, Array]
+#: (skip, first) of the nodes that a strided sum takes
+Strides = tuple[tuple[int, int], ...]
 EPS = float(np.finfo(float).eps)
 #: an integrand that grows more than this over a box length is not polynomial
 MOST_GROWTH = 1e3
@@ -110,6 +112,27 @@ def every(snap: Snapshot, skip: int, first: int) -> Snapshot:
     )
 
 
+def sampled(functional: Functional, snap: Snapshot, strides: Strides) -> tuple[float, Array, Array]:
+    """Return a functional's value and influence, and its values on strided nodes.
+
+    What is averaged is computed once, whatever the number of strides.
+    """
+    if functional.average is None:
+        parts = [functional.value(every(snap, skip, first)) for skip, first in strides]
+        return functional.value(snap), functional.influence(snap), np.array(parts)
+    f = functional.average(snap)
+    value = weighted(snap.mass, f)
+    products = (snap.mass * f).reshape(snap.grid)
+    if not np.isfinite(value):
+        products = np.where(snap.mass == 0, 0.0, snap.mass * f).reshape(snap.grid)
+    d = products.ndim
+    parts = [
+        skip**d * float(np.sum(products[(slice(first, None, skip),) * d]))
+        for skip, first in strides
+    ]
+    return value, f - value, np.array(parts)
+
+
 def outermost(snap: Snapshot) -> NDArray[np.intp]:
     """Return the indices of the nodes at the edge: of the grid, or of the mass in dimension one."""
     if snap.shape is None:
@@ -135,17 +158,18 @@ def unresolved(functional: Functional, snap: Snapshot) -> float:
     return 0.0
 
 
-def lost_tail(functional: Functional, snap: Snapshot, tail: float) -> float:
+def lost_tail(functional: Functional, snap: Snapshot, tail: float, influence: Array) -> float:
     """Return what a probability ``tail`` somewhere beyond the nodes may add to a functional.
 
     Twice the tail times the largest influence within a box length beyond the ends; inf if the
-    integrand grows so fast there that the tail's shape, not its size, would decide.
+    integrand grows so fast there that the tail's shape, not its size, would decide. ``influence``
+    is that of the functional at the nodes.
     """
     if tail <= 0:
         return 0.0
     if functional.bound is not None:
         return 2 * tail * functional.bound
-    ends = edge(functional.influence(snap), outermost(snap))
+    ends = edge(influence, outermost(snap))
     if functional.integrand is None:
         return 2 * tail * ends
     last = snap.points[outermost(snap)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,6 +16,8 @@ from fokker_planck.solution import Solution
 Array = NDArray[np.float64]
 #: what "auto" tries, in order: the best method first, then the robust one
 PREFERENCE = {True: ("characteristics", "central"), False: ("spectral", "central", "finite-volume")}
+
+WATCHED = ("entropy", "mean", "posterior_mass")
 
 
 def solve(
@@ -94,14 +95,15 @@ def solve(
         raise SolverError("; ".join(notes))
     _, best = min(found, key=lambda pair: pair[0])
     cost = {**best.cost, "seconds": time.perf_counter() - started}
-    return Solution(process, times, best.method, best.reading, cost, "; ".join(notes))
+    final = Solution(process, times, best.method, best.reading, cost, "; ".join(notes))
+    # what was read to judge the method need not be read again
+    vars(final).update({name: vars(best)[name] for name in WATCHED if name in vars(best)})
+    return final
 
 
 def _worst(solution: Solution) -> tuple[str, float]:
     """Return the watched functional with the largest claimed error, and that error."""
-    watched: dict[str, Any] = {"entropy": solution.entropy, "mean": solution.mean}
-    if hasattr(solution.process, "log_posterior"):
-        watched["posterior_mass"] = solution.posterior_mass
-    worst = {name: float(np.max(estimate.error)) for name, estimate in watched.items()}
+    names = WATCHED if hasattr(solution.process, "log_posterior") else WATCHED[:-1]
+    worst = {name: float(np.max(getattr(solution, name).error)) for name in names}
     name = max(worst, key=lambda key: worst[key])
     return name, worst[name]
