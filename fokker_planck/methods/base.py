@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fokker_planck.model import Dynamics
 from fokker_planck.model.checks import real_array, shown
+from fokker_planck.model.dynamics import breaks_of, piece_of
 from fokker_planck.runs import Reading
 
 Array = NDArray[np.float64]
@@ -49,3 +51,15 @@ def output_times(taus: ArrayLike | None, horizon: float) -> Array:
     if not good or times[0] < 0 or times[-1] > horizon * (1 + 1e-12):
         raise ValueError(f"taus must increase within [0, {horizon:g}], got {shown(taus)}")
     return np.minimum(times, horizon)
+
+
+def pieces(process: Dynamics) -> list[tuple[float, float, Dynamics]]:
+    """Return the smooth pieces of a process as (start, end, dynamics), in order."""
+    edges = [0.0, *breaks_of(process), process.horizon]
+    return [(a, b, piece_of(process, a, b)) for a, b in itertools.pairwise(edges)]
+
+
+def with_breaks(process: Dynamics, taus: Array) -> Array:
+    """Return the output times and the breaks of the process before the last of them."""
+    breaks = np.array([tau for tau in breaks_of(process) if tau < taus[-1]])
+    return np.union1d(taus, breaks)

@@ -8,7 +8,7 @@ without noise. Mass is not conserved exactly: its defect shows, and nothing is r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,7 @@ from scipy.integrate import solve_ivp
 from scipy.special import ndtr, ndtri
 
 from fokker_planck.functionals import ENTROPY, Functional, posterior_mass
-from fokker_planck.methods.base import Progress, SolverError
+from fokker_planck.methods.base import Progress, SolverError, pieces, with_breaks
 from fokker_planck.model import Dynamics
 from fokker_planck.readings import GridReading
 from fokker_planck.runs import FarTail, Run, grid_run
@@ -143,8 +143,9 @@ def integrate(
 ) -> tuple[Run, dict[str, int]]:
     """Solve on one grid at one tolerance: Radau for noisy processes, DOP853 where it is cheaper.
 
-    The integrator stops at every output time, since its dense output is of lower order. A
-    longest step makes two tolerances differ where both would take the same few steps.
+    The integrator stops at every output time, since its dense output is of lower order, and
+    where the drift jumps. A longest step makes two tolerances differ where both would take the
+    same few steps.
 
     Raises
     ------
@@ -154,16 +155,19 @@ def integrate(
     process = grid.process
     density = np.exp(process.initial.log_density(grid.points))
     method = "DOP853" if grid.explicit else "Radau"
-    options = {} if grid.explicit else {"jac": grid.jacobian}
     atol = 1e-3 * rtol * float(density.max())
     rows, now, first_step = [], 0.0, None
     cost = {"steps": 0, "evaluations": 0}
-    for tau in (float(t) for t in taus):
+    parts = [(b, replace(grid, process=part)) for _, b, part in pieces(process)]
+    for tau in (float(t) for t in with_breaks(process, taus)):
         if tau > now:
+            here = next(part for b, part in parts if now < b)
+            vars(here)["_spent"] = grid._spent  # work is counted over all pieces
             if first_step is not None:
                 first_step = min(first_step, max_step, tau - now)
+            options = {} if grid.explicit else {"jac": here.jacobian}
             done = solve_ivp(
-                grid.rhs,
+                here.rhs,
                 (now, tau),
                 density,
                 method=method,
@@ -179,7 +183,8 @@ def integrate(
             first_step = float(np.diff(done.t).max())
             cost["steps"] += done.t.size - 1
             cost["evaluations"] += done.nfev
-        rows.append(density)
+        if tau in taus:
+            rows.append(density)
         if progress is not None:
             progress(tau, float(taus[-1]))
     values = np.array(rows)

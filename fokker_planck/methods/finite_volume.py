@@ -24,7 +24,7 @@ from scipy.linalg.lapack import dgttrs
 from scipy.special import ndtr
 
 from fokker_planck.functionals import ENTROPY, posterior_mass
-from fokker_planck.methods.base import Progress, SolverError
+from fokker_planck.methods.base import Progress, SolverError, pieces, with_breaks
 from fokker_planck.model import Dynamics, GaussianMixture
 from fokker_planck.readings import TableReading
 from fokker_planck.runs import Run
@@ -238,7 +238,14 @@ class FiniteVolumes:
         for start in range(0, mesh.size - 1, chunk):
             ends = mesh[start + 1 : start + 1 + chunk]
             diffusivity = diffusivities(self.process, ends)[:, None]
-            drift = self.process.drift(faces[None, 1:-1], ends[:, None])
+            # a step that ends where the drift jumps takes the drift before the jump
+            drift = np.concatenate(
+                [
+                    part.drift(faces[None, 1:-1], ends[(ends > a) & (ends <= b), None])
+                    for a, b, part in pieces(self.process)
+                    if np.any((ends > a) & (ends <= b))
+                ]
+            )
             right, left = face_rates(drift, diffusivity, h)
             dt = np.diff(mesh[start : start + 1 + ends.size])
             for k, factors in enumerate(zip(*factor(right, left, dt), strict=True), start + 1):
@@ -325,12 +332,14 @@ def solve_finite_volume(
     functionals = [ENTROPY]
     if hasattr(process, "log_posterior"):
         functionals.append(posterior_mass(process))
+    stops = with_breaks(process, taus)
     done: dict[tuple[int, int], Run] = {}
     cost: dict[str, Any] = {"runs": 0, "steps": 0}
 
     def run(cells: int, halvings: int) -> Run:
         if (cells, halvings) not in done:
-            mesh, index = grading.mesh(taus, FIRST_STEPS, halvings)
+            mesh, index = grading.mesh(stops, FIRST_STEPS, halvings)
+            index = index[np.isin(stops, taus)]
             done[cells, halvings] = scheme.run(cells, taus, mesh, index)
             cost["runs"] += 1
             cost["steps"] += mesh.size - 1
@@ -352,6 +361,6 @@ def solve_finite_volume(
         if not (more_time or more_space):
             break
         space, time = space + int(more_space), time + int(more_time)
-    finest = grading.mesh(taus, FIRST_STEPS, time + TIME_LEVELS - 1)[0].size - 1
+    finest = grading.mesh(stops, FIRST_STEPS, time + TIME_LEVELS - 1)[0].size - 1
     cost |= {"cells": rows[-1], "finest_steps": finest, "grading": grading.gamma}
     return TableReading(runs, tail, _ratios(reading)), cost
