@@ -18,11 +18,10 @@ from fokker_planck.methods.finite_volume import bernoulli, factor, step
 from fokker_planck.tails import graded_times
 
 Array = NDArray[np.float64]
-N_CELLS = 500
+#: cells of this length in the frame's coordinate, within bounds on their number
+CELL, N_CELLS = 0.2, (96, 500)
 #: longer steps of implicit Euler fatten the tails too much
-LONGEST_STEP = 0.03
-#: an inner box may lose this much at any time, before the safety factor
-LEVEL = 1e-18
+LONGEST_STEP, LEAST_STEPS = 0.08, 64
 SAFETY = 10.0
 
 
@@ -43,7 +42,7 @@ class Pilot:
     left: Array
     right: Array
 
-    def box(self, level: float = LEVEL) -> tuple[float, float]:
+    def box(self, level: float) -> tuple[float, float]:
         """Return the narrowest box that loses at most ``level`` on either side at any time."""
         ok_left = np.flatnonzero(self.left.max(axis=0) <= level)
         ok_right = np.flatnonzero(self.right.max(axis=0) <= level)
@@ -69,15 +68,9 @@ class Pilot:
         return SAFETY * lost[np.minimum(index, self.taus.size - 1)]
 
 
-def run_pilot(
-    velocity: Callable[[Array, Array], Array],
-    diffusivity: Callable[[Array], Array],
-    initial: Callable[[Array], Array],
-    box: tuple[float, float],
-    horizon: float,
-    longest: float = LONGEST_STEP,
-) -> Pilot:
-    """Solve in a box with no-flux ends.
+@dataclass(frozen=True)
+class Outer:
+    """What a pilot needs of an equation: coefficients, start, and the outer box.
 
     Parameters
     ----------
@@ -88,25 +81,61 @@ def run_pilot(
     initial : callable
         Density at tau = 0 as a function of y.
     box : tuple of float
-    horizon : float
-    longest : float
-        No step is longer.
     """
-    steps = int(np.clip(np.ceil(horizon / min(longest, LONGEST_STEP)), 128, 4096))
-    taus = np.unique(np.concatenate([np.linspace(0, horizon, steps + 1), graded_times(horizon)]))
-    faces = np.linspace(*box, N_CELLS + 1)
-    h = faces[1] - faces[0]
-    beta = velocity(taus[1:], faces[1:-1])
-    delta = diffusivity(taus[1:])[:, None]
-    rate = delta / h**2
-    ahead, back = bernoulli(beta * h / delta)
-    factors = factor(rate * ahead, rate * back, np.diff(taus))
-    masses = np.empty((taus.size, N_CELLS))
-    centres = 0.5 * (faces[1:] + faces[:-1])
-    masses[0] = h * initial(centres)
-    for j in range(taus.size - 1):
+
+    velocity: Callable[[Array, Array], Array]
+    diffusivity: Callable[[Array], Array]
+    initial: Callable[[Array], Array]
+    box: tuple[float, float]
+
+
+def pilot_times(horizon: float, breaks: tuple[float, ...] = (), longest: float = 1.0) -> Array:
+    """Return the ends of a pilot's steps: half of them equal, half dense at the end."""
+    steps = int(np.clip(np.ceil(horizon / min(longest, LONGEST_STEP)), LEAST_STEPS, 4096))
+    equal, graded = np.linspace(0, horizon, steps + 1), graded_times(horizon, LEAST_STEPS + 1)
+    return np.unique(np.concatenate([equal, graded, breaks]))
+
+
+def run_pilots(equations: list[Outer], taus: Array) -> list[Pilot]:
+    """Solve several equations in their boxes, with no-flux ends, on one mesh of times.
+
+    One after the other they form one tridiagonal system, whose blocks do not see each other.
+    """
+    widest = max(item.box[1] - item.box[0] for item in equations)
+    n = int(np.clip(np.ceil(widest / CELL), *N_CELLS))
+    k, rows = taus.size - 1, len(equations)
+    rates = np.zeros((2, k, rows, n))
+    faces = np.array([np.linspace(*item.box, n + 1) for item in equations])
+    # in the middle of a step there is no break
+    middle = 0.5 * (taus[1:] + taus[:-1])
+    masses = np.empty((k + 1, rows * n))
+    for row, item in enumerate(equations):
+        y = faces[row]
+        h = y[1] - y[0]
+        delta = item.diffusivity(middle)[:, None]
+        beta = item.velocity(middle, y[1:-1])
+        rates[:, :, row, :-1] = np.array(bernoulli(beta * h / delta)) * (delta / h**2)
+        masses[0, row * n : (row + 1) * n] = h * item.initial(0.5 * (y[1:] + y[:-1]))
+    factors = _block_factors(rates, np.diff(taus))
+    for j in range(k):
         masses[j + 1] = step(masses[j], *(part[j] for part in factors))
-    zero = np.zeros((taus.size, 1))
-    left = np.concatenate([zero, np.cumsum(masses, axis=1)], axis=1)
-    right = np.concatenate([np.cumsum(masses[:, ::-1], axis=1)[:, ::-1], zero], axis=1)
-    return Pilot(taus, faces, left, right)
+    found = []
+    for row in range(rows):
+        own = masses[:, row * n : (row + 1) * n]
+        zero = np.zeros((taus.size, 1))
+        left = np.concatenate([zero, np.cumsum(own, axis=1)], axis=1)
+        right = np.concatenate([np.cumsum(own[:, ::-1], axis=1)[:, ::-1], zero], axis=1)
+        found.append(Pilot(taus, faces[row], left, right))
+    return found
+
+
+def _block_factors(rates: Array, dt: Array) -> tuple[Array, Array, Array]:
+    """Return the factors of all blocks at once, put one after the other."""
+    _, k, rows, n = rates.shape
+    ahead, back = rates[..., :-1].reshape(2, k * rows, n - 1)
+    lower, pivots, upper = factor(ahead, back, np.repeat(dt, rows))
+    zero = np.zeros((k * rows, 1))
+    joined = [
+        np.concatenate([part, zero], axis=1).reshape(k, rows * n)[:, :-1] for part in (lower, upper)
+    ]
+    return joined[0], pivots.reshape(k, rows * n), joined[1]

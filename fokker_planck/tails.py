@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
 from fokker_planck.model import Dynamics
+from fokker_planck.model.dynamics import breaks_of
 
 Array = NDArray[np.float64]
 N_TIMES = 129
@@ -29,6 +30,8 @@ N_POINTS = 321
 #: remote points, in units of the grid's half width, where far-field slopes are read off
 REMOTE = (30.0, 60.0)
 LEVEL = 1e-18
+#: how close to a jump of the drift its two sides are looked at, as a share of the horizon
+NEAR = 1e-9
 
 
 def graded_times(horizon: float, n: int = N_TIMES, grading: float = 7.0) -> Array:
@@ -42,30 +45,30 @@ def _cumulative(y: Array, x: Array) -> Array:
     return np.concatenate([[0.0], np.cumsum(0.5 * np.diff(x) * (y[1:] + y[:-1]))])
 
 
-def _linear_response(slope: Array, source: Array, start: float, taus: Array) -> Array:
-    """Return the solution of m' = slope m + source, m(0) = start, at the times."""
-    out = np.empty_like(taus)
-    out[0] = start
-    for i in range(taus.size - 1):
-        h = taus[i + 1] - taus[i]
-        k = 0.5 * (slope[i] + slope[i + 1]) * h
-        drive = 0.5 * (source[i] + source[i + 1]) * h
-        k = min(k, 700.0)
-        gain = np.expm1(k) / k if abs(k) > 1e-12 else 1.0
-        with np.errstate(over="ignore", invalid="ignore"):
-            out[i + 1] = np.exp(k) * out[i] + gain * drive
-    return out
+def _linear_response(slope: Array, source: Array, start: Array, taus: Array) -> Array:
+    """Return the solutions of m' = slope m + source, m(0) = start, at the times; rows (r, m)."""
+    h = np.diff(taus)
+    k = np.minimum(0.5 * (slope[:, 1:] + slope[:, :-1]) * h, 700.0)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        gain = np.where(np.abs(k) > 1e-12, np.expm1(k) / k, 1.0)
+        drive = gain * (0.5 * (source[:, 1:] + source[:, :-1]) * h)
+        growth = np.exp(k)
+        columns = [start]
+        for one, more in zip(growth.T, drive.T, strict=True):
+            columns.append(one * columns[-1] + more)
+    return np.stack(columns, axis=1)
 
 
 def _response_end(
-    slope: Array, source: Array, start: float, taus: Array, direction: float
+    slope: Array, source: Array, start: Array, taus: Array, direction: Array
 ) -> Array:
-    """Return the response, moved in a direction by what halving the times changes in it."""
+    """Return the responses, moved in directions by what halving the times changes in them."""
     full = _linear_response(slope, source, start, taus)
-    half = _linear_response(slope[::2], source[::2], start, taus[::2])
+    half = _linear_response(slope[:, ::2], source[:, ::2], start, taus[::2])
     with np.errstate(invalid="ignore"):
-        gap = np.interp(taus, taus[::2], np.abs(half - full[::2]))
-    return full + direction * np.nan_to_num(gap, nan=np.inf)
+        gaps = np.abs(half - full[:, ::2])
+    gap = np.array([np.interp(taus, taus[::2], row) for row in gaps])
+    return full + direction[:, None] * np.nan_to_num(gap, nan=np.inf)
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,28 @@ class TailBound:
         # each side takes the bound that is best for it
         left, right = np.min(np.nan_to_num(np.array(sides), nan=np.inf), axis=0)
         return np.minimum(left, 0.0), np.minimum(right, 0.0)
+
+    def log_beyond(self, x: Array, index: Any, mean: Array) -> tuple[Array, Array]:
+        """Return the logs of bounds on Pr(x_tau < x) and Pr(x_tau > x) at points, shape (J,).
+
+        The largest over the times ``index`` of this object, at which x_tau has the ``mean``.
+        """
+        parts = np.array([self._at(j).log_sides(x, x, m) for j, m in zip(index, mean, strict=True)])
+        left, right = parts.max(axis=0)
+        return left, right
+
+    def _at(self, j: int) -> TailBound:
+        """Return the bounds at one time, which broadcast over points."""
+        one = slice(j, j + 1)
+        return TailBound(
+            self.taus[one],
+            self.low_mean[:, one],
+            self.high_mean[:, one],
+            self.sandwich_deviation[:, one],
+            self.weights,
+            self.lipschitz[one],
+            [(q, centre, moment[one]) for q, centre, moment in self.lyapunov],
+        )
 
     def interval(
         self, level: float = LEVEL, mean: Array | None = None, slack: float = 0.0
@@ -206,10 +231,17 @@ def _largest_average(process: Dynamics, taus: Array) -> Array:
 
 def _tail_bound(process: Dynamics) -> TailBound:
     taus = graded_times(process.horizon)
+    if breaks_of(process):
+        # the drift on both sides of a jump
+        beside = np.add.outer(
+            np.array(breaks_of(process)), NEAR * process.horizon * np.arange(-1, 2)
+        )
+        taus = np.union1d(taus, beside)
     start = process.initial
     m0, v0 = start.means[:, 0], start.covariances[:, 0, 0]
-    mixture = getattr(process, "mixture", start)
-    m1, v1 = mixture.means[:, 0], mixture.covariances[:, 0, 0]
+    laws = process.components() if hasattr(process, "components") else [start]
+    m1 = np.concatenate([law.means[:, 0] for law in laws])
+    v1 = np.concatenate([law.covariances[:, 0, 0] for law in laws])
     width = float(np.sqrt(max(v0.max(), v1.max())))
     far = max(np.abs(m0).max(), np.abs(m1).max()) + 12 * width
     # dense where the components are narrow: equal steps, and a cluster around every mean
@@ -225,12 +257,14 @@ def _tail_bound(process: Dynamics) -> TailBound:
     kappa = (b[:, -1] - b[:, -4]) / (x[-1] - x[-4])
     excess = b - kappa[:, None] * x
     high, low = excess.max(axis=1), excess.min(axis=1)
-    low_mean, high_mean, deviation = [], [], []
-    for m, v in zip(m0, v0, strict=True):
-        low_mean.append(_response_end(kappa, low, float(m), taus, -1.0))
-        high_mean.append(_response_end(kappa, high, float(m), taus, 1.0))
-        variance = _response_end(2 * kappa, 2 * diffusivity, float(v), taus, 1.0)
-        deviation.append(np.sqrt(variance))
+    ones = np.ones((m0.size, 1))
+    slopes = np.concatenate([kappa * ones, kappa * ones, 2 * kappa * ones])
+    sources = np.concatenate([low * ones, high * ones, 2 * diffusivity * ones])
+    directions = np.repeat([-1.0, 1.0, 1.0], m0.size)
+    starts = np.concatenate([m0, m0, v0])
+    low_mean, high_mean, variance = np.split(
+        _response_end(slopes, sources, starts, taus, directions), 3
+    )
 
     # concentration: only a Gaussian start is a Lipschitz image of Gaussians
     lipschitz = np.full(taus.size, np.inf)
@@ -238,17 +272,18 @@ def _tail_bound(process: Dynamics) -> TailBound:
         gamma = div.max(axis=1)
         growth = _cumulative(2 * gamma, taus)
         if growth.max() < 600:
-            lipschitz = np.sqrt(_response_end(2 * gamma, 2 * diffusivity, float(v0[0]), taus, 1.0))
+            spread = _response_end(2 * gamma[None], 2 * diffusivity[None], v0, taus, np.ones(1))
+            lipschitz = np.sqrt(spread[0])
 
     lyapunov = []
     centre = float(start.mean[0])
     offset = x - centre
+    # LV/V = q (offset b + D) + q^2 D offset^2
+    work, square = offset * b + diffusivity[:, None], diffusivity[:, None] * offset**2
     for q in (0.05, 0.1, 0.2, 0.4, 0.7):
-        if np.any(q * v0 >= 0.95):
+        if np.any(q * v0 >= 0.95) or np.any(work[:, -4:] + q * square[:, -4:] > 0):
             continue
-        drive = q * offset * b + diffusivity[:, None] * (q + (q * offset) ** 2)
-        if np.any(drive[:, -4:] > 0):
-            continue
+        drive = q * (work + q * square)
         rate = np.maximum(drive.max(axis=1), 0.0)
         shift = m0 - centre
         log_start = -0.5 * np.log1p(-q * v0) + 0.5 * q * shift**2 / (1 - q * v0)
@@ -256,9 +291,9 @@ def _tail_bound(process: Dynamics) -> TailBound:
         lyapunov.append((q, centre, total + _cumulative(rate, taus)))
     return TailBound(
         taus,
-        np.array(low_mean),
-        np.array(high_mean),
-        np.array(deviation),
+        low_mean,
+        high_mean,
+        np.sqrt(variance),
         start.weights,
         lipschitz,
         lyapunov,

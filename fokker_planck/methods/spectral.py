@@ -7,35 +7,29 @@ the first: the second, which is returned, is better by the order of the method.
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
-from fokker_planck.frame import graded_integral, integral_at, moment_frame
+from fokker_planck.frame import Frame, graded_integral, integral_at, moment_frame
+from fokker_planck.functionals import watched
 from fokker_planck.methods.base import Progress, SolverError
-from fokker_planck.methods.characteristics import watched
-from fokker_planck.methods.lawson import (
-    COARSER,
-    MAX_MODES,
-    Pass,
-    Problem,
-    adaptive_pass,
-    fixed_pass,
-    good_size,
-    resized,
-)
+from fokker_planck.methods.framed import Problem, Stack
+from fokker_planck.methods.lawson import COARSER, MAX_MODES, adaptive_pass, fixed_pass
+from fokker_planck.methods.modes import good_size, resized, to_modes, to_nodes
 from fokker_planck.methods.runge_kutta import halved
 from fokker_planck.model import Dynamics
-from fokker_planck.pilot import run_pilot
+from fokker_planck.model.dynamics import breaks_of
+from fokker_planck.pilot import Outer, pilot_times, run_pilots
 from fokker_planck.readings import GridReading
 from fokker_planck.runs import grid_run
-from fokker_planck.tails import tail_bound
+from fokker_planck.tails import TailBound, tail_bound
 
 Array = NDArray[np.float64]
-N_ATTEMPTS = 4
+Found = tuple[GridReading, dict[str, Any]]
+N_ATTEMPTS = 5
 #: how many more modes the second run has
 FINER = 1.25
 #: nodes per mode on which functionals are summed: they may vary faster than the density
@@ -45,20 +39,37 @@ MOST_NODES = 1 << 17
 MOST_STEPS = 6_000
 #: local errors and amplitudes below this are rounding
 LEAST_TOL = 3e-14
+#: of one step, of the spectrum's end, and of the pilot's mass beyond the box: what is allowed at
+#: first, as shares of the tolerance, and at most
+STEP_SHARE, MODE_SHARE, BOX_SHARE = 1.0, 1e-2, 5e-4
+MOST = (5e-7, 1e-8, 1e-10)
+LEAST_LEVEL = 1e-18
+#: a share of the tolerance that the runs' difference, and the tail, may take
+ENOUGH = 0.6
 
 
-def pose(process: Dynamics) -> Problem:
-    """Choose frame and box: outer ends from the tail bound, inner ones from a pilot inside.
+def framed(
+    process: Dynamics, frame: Frame | None = None, bound: TailBound | None = None
+) -> Problem:
+    """Return a problem in its outer box: where the tail bound puts it.
+
+    Parameters
+    ----------
+    process : Dynamics
+    frame : Frame, optional
+        Another process's frame, to share it.
+    bound : TailBound, optional
+        Its tail bound, where it is known already.
 
     Raises
     ------
     SolverError
         If no finite box is known, or the noise vanishes or is not smooth in time.
     """
-    bound = tail_bound(process)
+    bound = tail_bound(process) if bound is None else bound
     if not (np.all(np.isfinite(bound.static_box())) or np.all(np.isfinite(bound.lipschitz))):
         raise SolverError("spectral: no tail bound gives a usable box")
-    frame = moment_frame(process)
+    frame = moment_frame(process) if frame is None else frame
     horizon = process.horizon
     m, s, _, _ = frame.at(bound.taus)
     lower, upper = bound.interval(mean=m, slack=1.0)
@@ -78,28 +89,62 @@ def pose(process: Dynamics) -> Problem:
         smooth = smooth and abs(float(integral_at(series, horizon, horizon)) - dense) < 1e-5 * dense
     if not smooth or np.any(rate(bound.taus) <= 0):
         raise SolverError("spectral: the noise amplitude vanishes or is not smooth in time")
-    outer = Problem(process, frame, low, high - low, series, bound, None)
-    pilot = run_pilot(outer.velocity, rate, outer.start_density, (low, high), horizon)
-    low, high = pilot.box()
-    # a margin against the wrap-around of the periodic box
-    margin = 0.02 * (high - low)
-    problem = Problem(process, frame, low - margin, high - low + 2 * margin, series, bound, pilot)
-    steps = problem.expected_steps()
+    return Problem(process, frame, low, high - low, series, bound, None)
+
+
+def with_pilots(problems: list[Problem]) -> list[Problem]:
+    """Return problems of one horizon with their pilots, which are computed together."""
+    process = problems[0].process
+    taus = pilot_times(process.horizon, breaks_of(process))
+
+    def outer(problem: Problem) -> Outer:
+        box = (problem.lower, problem.lower + problem.length)
+        return Outer(
+            lambda times, y: problem.velocity(times, y, problem.process),
+            problem.diffusivity,
+            problem.start_density,
+            box,
+        )
+
+    pilots = run_pilots([outer(problem) for problem in problems], taus)
+    return [replace(item, pilot=pilot) for item, pilot in zip(problems, pilots, strict=True)]
+
+
+def pose(process: Dynamics) -> Problem:
+    """Choose frame and outer box, and run the pilot inside.
+
+    Raises
+    ------
+    SolverError
+        As :func:`framed`.
+    """
+    return with_pilots([framed(process)])[0]
+
+
+def boxed(problems: list[Problem], level: float, common: bool) -> list[Problem]:
+    """Return the problems in inner boxes, or in one common box.
+
+    Raises
+    ------
+    SolverError
+        If stability asks for too many steps there.
+    """
+    inner = [problem.boxed(level) for problem in problems]
+    if common:
+        low = min(problem.lower for problem in inner)
+        high = max(problem.lower + problem.length for problem in inner)
+        inner = [replace(problem, lower=low, length=high - low) for problem in inner]
+    steps = max(problem.expected_steps() for problem in inner)
     if steps > MOST_STEPS:
         raise SolverError(
             f"spectral: about {steps:.1g} explicit steps, more than {MOST_STEPS}: too stiff"
         )
-    return problem
-
-
-def initial_modes(problem: Problem, n: int) -> Array:
-    """Return the transform of the start on n nodes."""
-    return np.asarray(fft.rfft(problem.start_density(problem.nodes(n))))
+    return inner
 
 
 def solve_spectral(
     process: Dynamics, taus: Array, tol: float, progress: Progress | None,
-) -> tuple[GridReading, dict[str, Any]]:  # fmt: skip
+) -> Found:  # fmt: skip
     """Solve the Fokker-Planck equation of a noisy 1-D process.
 
     Parameters
@@ -119,79 +164,113 @@ def solve_spectral(
     """
     if process.deterministic:
         raise ValueError("method spectral needs noise_level > 0 (the SDE sampler)")
-    problem = pose(process)
-    local_tol, mode_tol = max(2e-3 * tol, LEAST_TOL), max(0.01 * tol, LEAST_TOL)
+    return solve_posed([pose(process)], None, taus, tol, progress)[0]
+
+
+def solve_posed(
+    problems: list[Problem],
+    family: tuple[Dynamics, Dynamics, Array] | None,
+    taus: Array,
+    tol: float,
+    progress: Progress | None,
+) -> list[Found]:
+    """Solve problems together, on one mesh: see ``Stack`` for ``family``.
+
+    Raises
+    ------
+    SolverError
+        As :func:`solve_spectral`.
+    """
+    shares = (STEP_SHARE, MODE_SHARE, BOX_SHARE)
+    local_tol, mode_tol, level = (
+        min(share * tol, most) for share, most in zip(shares, MOST, strict=True)
+    )
+    horizon = problems[0].process.horizon
     for attempt in range(N_ATTEMPTS):
-        n = good_size(max(64, 2.6 * problem.length))
-        start = initial_modes(problem, n)
-        while np.abs(start[int(COARSER * n / 2) :]).max() > mode_tol * np.abs(start[0]):
-            if n >= MAX_MODES:
-                break
-            n = good_size(1.35 * n)
-            start = initial_modes(problem, n)
+        local_tol, mode_tol = max(local_tol, LEAST_TOL), max(mode_tol, LEAST_TOL)
+        level = max(level, LEAST_LEVEL)
+        stack = Stack(boxed(problems, level, family is not None), family)
 
-        def report(tau: float, base: float = 0.0, share: float = 1.0, a: int = attempt) -> None:
+        def report(tau: float, base: float = 0.0, share: float = 0.3, a: int = attempt) -> None:
             if progress is not None:
-                progress(a + base + share * tau / process.horizon, N_ATTEMPTS)
+                progress(a + base + share * tau / horizon, N_ATTEMPTS)
 
-        first = adaptive_pass(
-            problem, start, n, taus, local_tol, mode_tol, partial(report, share=0.3)
-        )
+        start = _start(stack, mode_tol)
+        first = adaptive_pass(stack, start, taus, local_tol, mode_tol, report)
         mesh = halved(np.array(first.mesh))
         modes = [good_size(FINER * k) for k in first.modes for _ in (0, 1)]
-        n_fine = modes[0] if modes else good_size(FINER * n)
+        n_fine = modes[0] if modes else good_size(FINER * (start.shape[-1] - 2))
         fine = fixed_pass(
-            problem, initial_modes(problem, n_fine), n_fine, taus, mesh, modes,
-            partial(report, base=0.3, share=0.7),
+            stack, to_modes(stack.start(n_fine)), taus, mesh, modes,
+            lambda tau: report(tau, 0.3, 0.7),
         )  # fmt: skip
-        if not all(np.all(np.isfinite(u)) for u, _ in fine):
+        if not all(np.all(np.isfinite(u)) for u in fine):
             raise SolverError("spectral: unstable at the steps that the error allows")
-        for oversampling in OVERSAMPLING:
-            reading = _read_off(problem, taus, first, mesh, fine, oversampling)
-            budgets = [reading.read(functional)[1] for functional in watched(process)]
-            rough = max(float(budget["quadrature"].max()) for budget in budgets)
-            if rough <= 0.1 * tol or 4 * reading.best.points.shape[1] > MOST_NODES:
-                break
-        worst = max(float((b["resolution"] + b["frame"]).max()) for b in budgets)
-        if worst <= 0.6 * tol:
+        readings = _readings(stack, taus, first, mesh, fine, tol)
+        worst = max(resolution for _, resolution, _ in readings)
+        tail = max(tail for _, _, tail in readings)
+        resolved = worst <= ENOUGH * tol or max(local_tol, mode_tol) <= LEAST_TOL
+        resolved = resolved or max([n_fine, *modes]) >= MAX_MODES
+        if resolved and (tail <= 0.5 * ENOUGH * tol or level <= LEAST_LEVEL):
             break
-        cut = max(min(0.1, 0.1 * tol / worst), 1e-3)
-        if max([n, *first.modes]) >= MAX_MODES or max(local_tol, mode_tol) <= LEAST_TOL:
-            break
-        local_tol, mode_tol = max(local_tol * cut, LEAST_TOL), max(mode_tol * cut, LEAST_TOL)
+        if not resolved:
+            cut = float(np.clip(0.2 * tol / worst, 1e-3, 0.2))
+            local_tol, mode_tol = cut * local_tol, cut * mode_tol
+        if tail > 0.5 * ENOUGH * tol:
+            level *= float(np.clip(0.1 * tol / tail, 1e-6, 0.1))
     cost = {
         "steps": mesh.size - 1,
         "modes": max([n_fine, *modes]),
         "evaluations": 12 * (mesh.size - 1),
         "local_error_sum": first.local_error,
     }
-    return reading, cost
+    return [(reading, dict(cost)) for reading, _, _ in readings]
 
 
-def _read_off(
-    problem: Problem,
-    taus: Array,
-    first: Pass,
-    mesh: Array,
-    fine: list[tuple[Array, int]],
-    oversampling: int,
-) -> GridReading:
-    n = good_size(oversampling * max(size for _, size in fine))
-    y = problem.nodes(n)
-    m, s, _, _ = (item[:, None] for item in problem.frame.at(taus))
-    dy = problem.length / n
+def _start(stack: Stack, mode_tol: float) -> Array:
+    """Return the coefficients of the starts, on as many nodes as resolve them."""
+    n = good_size(max(32, 2.6 * float(stack.lengths.max())))
+    while True:
+        u = to_modes(stack.start(n))
+        top = np.abs(u[:, 2 * int(COARSER * (n // 2)) :]).max(axis=1)
+        if np.all(top <= mode_tol * np.abs(u[:, 0])) or n >= MAX_MODES:
+            return u
+        n = good_size(1.35 * n)
 
-    def densities(outputs: list[tuple[Array, int]]) -> Array:
-        return np.array([fft.irfft(resized(u, size, n), n) for u, size in outputs])
 
-    best, companion = densities(fine), densities(first.outputs)
-    run = grid_run(taus, m + s * y, best / s, np.broadcast_to(s * dy, best.shape))
-    tail = problem.tail(taus, np.array(first.mesh), np.array(first.means))
-    shift, stretch = (np.interp(taus, mesh, sums)[:, None] for sums in problem.frame_mismatch(mesh))
-    moved = best * (shift / s + np.abs(y) * stretch)
-    companions = {
-        "resolution": companion * dy,
-        "frame": best * dy + np.gradient(moved, axis=1),
-    }
-    far = problem.far_tail(taus, np.array(first.mesh), np.array(first.means))
-    return GridReading(run, companions, tail, far)
+def _readings(
+    stack: Stack, taus: Array, first: Any, mesh: Array, fine: list[Array], tol: float
+) -> list[tuple[GridReading, float, float]]:
+    """Return per row the reading, and the largest errors by resolution and by the tail."""
+    out = []
+    coarse_mesh, means = np.array(first.mesh), np.array(first.means)
+    mismatch = None
+    for row, problem in enumerate(stack.problems):
+        if mismatch is None or stack.family is None:
+            mismatch = [np.interp(taus, mesh, sums) for sums in problem.frame_mismatch(mesh)]
+        tail = problem.tail(taus, coarse_mesh, means[:, row])
+        far = problem.far_tail(taus, coarse_mesh, means[:, row])
+        for oversampling in OVERSAMPLING:
+            n = good_size(oversampling * max(u.shape[-1] - 2 for u in fine))
+            y = problem.nodes(n)
+            m, s, _, _ = (item[:, None] for item in problem.frame.at(taus))
+            dy = problem.length / n
+            best, companion = (
+                np.array([to_nodes(resized(u[row], n), n) for u in run])
+                for run in (fine, first.outputs)
+            )
+            run = grid_run(taus, m + s * y, best / s, np.broadcast_to(s * dy, best.shape))
+            shift, stretch = (sums[:, None] for sums in mismatch)
+            moved = best * (shift / s + np.abs(y) * stretch)
+            companions = {
+                "resolution": companion * dy,
+                "frame": best * dy + np.gradient(moved, axis=1),
+            }
+            reading = GridReading(run, companions, tail, far)
+            budgets = [reading.read(functional)[1] for functional in watched(problem.process)]
+            rough = max(float(budget["quadrature"].max()) for budget in budgets)
+            if rough <= 0.1 * tol or 4 * n > MOST_NODES:
+                break
+        resolution = max(float((b["resolution"] + b["frame"]).max()) for b in budgets)
+        out.append((reading, resolution, max(float(b["tail"].max()) for b in budgets)))
+    return out

@@ -10,7 +10,7 @@ from random_cases import random_process
 from scipy.special import ndtr
 
 import fokker_planck as fp
-from fokker_planck.pilot import run_pilot
+from fokker_planck.pilot import Outer, pilot_times, run_pilots
 from fokker_planck.tails import tail_bound
 
 
@@ -72,16 +72,16 @@ def test_an_explosive_drift_has_no_box():
 
 def test_the_pilot_overestimates_gaussian_tails():
     """Ornstein-Uhlenbeck from N(0, 1): the law stays N(0, 1)."""
-    pilot = run_pilot(
+    equation = Outer(
         lambda taus, y: np.broadcast_to(-y, (taus.size, y.size)),
         lambda taus: np.ones(taus.shape),
         lambda y: np.exp(-0.5 * y * y) / np.sqrt(2 * np.pi),
         (-20.0, 20.0),
-        3.0,
     )
+    pilot = run_pilots([equation], pilot_times(3.0))[0]
     for face in (3.0, 5.0, 7.0):
         claimed = pilot.outside(-face, face, [3.0])[0]
         assert 2 * ndtr(-face) <= claimed
-    low, high = pilot.box()
+    low, high = pilot.box(1e-18)
     assert -18 < low < -8.5
     assert 8.5 < high < 18

@@ -1,0 +1,200 @@
+"""The Fokker-Planck equation in a moving frame and a box: what is stepped, and its tails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fokker_planck.frame import Frame
+from fokker_planck.methods.runge_kutta import tableau
+from fokker_planck.model import Dynamics
+from fokker_planck.model.dynamics import breaks_of, piece_of
+from fokker_planck.pilot import Pilot
+from fokker_planck.runs import FarTail
+from fokker_planck.tails import TailBound
+
+Array = NDArray[np.float64]
+Piece = tuple[float, float]
+#: largest speed times wavenumber times step seen to be stable
+STABILITY = 2.2
+#: shells beyond a box, out to two box lengths
+SHELLS = 65
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The Fokker-Planck equation of one process in its frame and box."""
+
+    process: Dynamics
+    frame: Frame
+    lower: float
+    length: float
+    diffusion_series: Array
+    bound: TailBound
+    pilot: Pilot | None
+
+    def boxed(self, level: float) -> Problem:
+        """Return the problem in the box outside which the pilot has at most ``level``."""
+        assert self.pilot is not None
+        low, high = self.pilot.box(level)
+        # a margin against the wrap-around of the periodic box
+        margin = 0.02 * (high - low)
+        return replace(self, lower=low - margin, length=high - low + 2 * margin)
+
+    def start_density(self, y: Array) -> Array:
+        """Return q(y, 0)."""
+        m, s, _, _ = (float(item) for item in self.frame.at(0.0))
+        return np.asarray(s * np.exp(self.process.initial.log_density(m + s * y)))
+
+    def _means(self, taus: Array, mesh: Array, means: Array) -> tuple[Array, Array, Array]:
+        """Return m, s and the mean of x at some times, from means of y on the mesh."""
+        m, s, _, _ = self.frame.at(taus)
+        return m, s, m + s * np.interp(taus, mesh, means)
+
+    def tail(self, taus: Array, mesh: Array, means: Array) -> Array:
+        """Return the probability that may lie outside the box at or before each time.
+
+        Beyond the outer box of the tail bound, and between it and the inner box of the pilot;
+        ``means`` are those of the solution at the times ``mesh``.
+        """
+        assert self.pilot is not None
+        outer_low, outer_high = self.pilot.faces[0], self.pilot.faces[-1]
+        m, s, mean = self._means(self.bound.taus, mesh, means)
+        far = self.bound.outside_at(m + s * outer_low, m + s * outer_high, taus, mean)
+        return far + self.pilot.outside(self.lower, self.lower + self.length, taus)
+
+    def expected_steps(self) -> float:
+        """Return about how many steps stability asks for: speed times wavenumber, over time."""
+        taus = self.bound.taus
+        y = self.nodes(64)
+        speed = np.abs(self.velocity(taus, y, self.process)).max(axis=1)
+        wavenumber = 2.6 * np.pi
+        return float(np.trapezoid(speed, taus)) * wavenumber / STABILITY
+
+    def far_tail(self, taus: Array, mesh: Array, means: Array) -> FarTail:
+        """Return how the probability falls off beyond the box, out to two box lengths.
+
+        Inside the outer box the pilot tells (with its safety factor), beyond it the tail bound.
+        """
+        assert self.pilot is not None
+        faces = self.pilot.faces
+        reach = self.length * np.linspace(0.0, 2.0, SHELLS)
+        y = np.stack([self.lower - reach, self.lower + self.length + reach])
+        times = self.bound.taus
+        points, log_beyond = [], []
+        for tau in taus:
+            m, s, _, _ = (float(item) for item in self.frame.at(tau))
+            near = np.flatnonzero(np.abs(times - tau) <= np.abs(times - tau).min() + 1e-12)
+            mean = self._means(times[near], mesh, means)[2]
+            rows = []
+            for side in (0, 1):
+                inside = (y[side] >= faces[0]) & (y[side] <= faces[-1])
+                held = self.pilot.beyond(np.clip(y[side], faces[0], faces[-1]), float(tau), side)
+                x = m + s * np.where(inside, faces[-side], y[side])
+                out = self.bound.log_beyond(x, near, mean)[side]
+                with np.errstate(divide="ignore"):
+                    rows.append(np.where(inside, np.logaddexp(np.log(held), out), out))
+            points.append(m + s * y)
+            log_beyond.append(rows)
+        return FarTail(np.array(points), np.array(log_beyond))
+
+    def frame_mismatch(self, mesh: Array) -> tuple[Array, Array]:
+        """Return how far the steps lose track of the frame: sums of gaps in m and log s.
+
+        The stages see only the frame's velocities; what their quadrature misses of m and log s
+        over a step displaces and stretches the density. Shapes (steps + 1,), running sums.
+        """
+        _, b, c, _, _ = tableau()
+        h = np.diff(mesh)[:, None]
+        _, _, dm, ds = self.frame.at(mesh[:-1, None] + h * c)
+        m, s, _, _ = self.frame.at(mesh)
+        gaps = np.abs(np.diff(m) - (h * dm) @ b), np.abs(np.diff(np.log(s)) - (h * ds) @ b)
+        shift, stretch = (np.concatenate([[0.0], np.cumsum(gap)]) for gap in gaps)
+        return shift, stretch
+
+    def nodes(self, n: int) -> Array:
+        """Return n equally spaced y, the left end included."""
+        return self.lower + self.length / n * np.arange(n, dtype=float)
+
+    def velocity(self, taus: Array, y: Array, dynamics: Dynamics) -> Array:
+        """Return beta at several times, shape (m, n); ``dynamics`` has the drift there."""
+        return self.coefficients(taus, y, dynamics)[0]
+
+    def coefficients(self, taus: Array, y: Array, dynamics: Dynamics) -> tuple[Array, Array]:
+        """Return beta, shape (m, n), and the integral of delta up to each time."""
+        *frame, spent = self.frame.with_series(taus, self.diffusion_series)
+        m, s, dm, stretch = (item[:, None] for item in frame)
+        b = dynamics.drift(m + s * y, taus[:, None])
+        return np.asarray((b - dm) / s - stretch * y), spent
+
+    def diffusivity(self, taus: Any) -> Array:
+        """Return delta = D/s^2."""
+        scale = self.frame.at(taus)[1]
+        return np.asarray(0.5 * np.asarray(self.process.noise(taus)) ** 2 / scale**2)
+
+
+class Stack:
+    """Equations that are stepped together: same horizon and breaks, a row of the state each.
+
+    Parameters
+    ----------
+    problems : list of Problem
+    family : tuple of (Dynamics, Dynamics, ndarray), optional
+        Where all rows share a frame and a box, and their drifts lie on a line: b_0 and b_1 of
+        two processes, and the share of the second in every row, b = b_0 + share (b_1 - b_0).
+    """
+
+    def __init__(
+        self,
+        problems: list[Problem],
+        family: tuple[Dynamics, Dynamics, Array] | None = None,
+    ) -> None:
+        self.problems, self.family = problems, family
+        self.rows = len(problems)
+        self.horizon = float(problems[0].process.horizon)
+        self.lengths = np.array([[problem.length] for problem in problems])
+        self.breaks = breaks_of(problems[0].process)
+
+    def nodes(self, n: int) -> Array:
+        """Return y, shape (rows, n)."""
+        return np.array([problem.nodes(n) for problem in self.problems])
+
+    def start(self, n: int) -> Array:
+        """Return the start densities at n nodes, shape (rows, n)."""
+        return np.array([problem.start_density(problem.nodes(n)) for problem in self.problems])
+
+    def stops(self, taus: Array) -> Iterator[tuple[Piece, float, bool]]:
+        """Yield the times to land on: the smooth piece that ends there, and whether it is output.
+
+        A break and an output time that coincide are one stop.
+        """
+        marks = np.array([0.0, *self.breaks, self.horizon])
+        for tau in np.unique(np.concatenate([taus, [b for b in self.breaks if b < taus[-1]]])):
+            j = int(np.clip(np.searchsorted(marks, tau), 1, marks.size - 1))
+            yield (float(marks[j - 1]), float(marks[j])), float(tau), bool(np.any(taus == tau))
+
+    def coefficients(self, taus: Array, y: Array, piece: Piece) -> tuple[Array, Array]:
+        """Return -2 pi beta / L, shape (m, rows, n), and the integrals of delta, (m, rows or 1).
+
+        The latter are one column where rows share a frame.
+        """
+        if self.family is not None:
+            first, second, share = self.family
+            one, spent = self.problems[0].coefficients(taus, y[0], piece_of(first, *piece))
+            two, _ = self.problems[0].coefficients(taus, y[0], piece_of(second, *piece))
+            out = share[:, None] * (two - one)[:, None, :]
+            out += one[:, None, :]
+            columns = [spent]
+        else:
+            out = np.empty((taus.size, self.rows, y.shape[-1]))
+            columns = []
+            for row, problem in enumerate(self.problems):
+                dynamics = piece_of(problem.process, *piece)
+                out[:, row], spent = problem.coefficients(taus, y[row], dynamics)
+                columns.append(spent)
+        out *= -2 * np.pi / self.lengths
+        return out, np.stack(columns, axis=-1)
