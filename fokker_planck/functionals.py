@@ -58,7 +58,7 @@ class Functional:
     #: for a linear functional, the same as a function of points, log-density and tau
     integrand: Integrand | None = None
     #: whether the nodes of a snapshot are close enough for what is averaged
-    resolved: Callable[[Snapshot], bool] | None = None
+    resolved: Callable[..., bool] | None = None
     #: a bound on the absolute value of what is averaged, where one is known
     bound: float | None = None
 
@@ -140,15 +140,16 @@ def _neighbours(s: Snapshot) -> list[tuple[Array, Array, Array]]:
     return out
 
 
-def classifier_resolved(process: Any) -> Callable[[Snapshot], bool]:
+def classifier_resolved(process: Any) -> Callable[..., bool]:
     """Return a test of whether nodes are close enough for the posterior of a mixture.
 
     Near a component of covariance C the posterior varies over a unit of C^{-1/2} x, or over
     1/|C^{-1/2} gap| of it, the gap being the distance of its mean from the farthest one of the
-    target's class; nodes have to be that close wherever there is probability.
+    target's class; nodes have to be that close, or ``slack`` times as far, wherever there is
+    probability.
     """
 
-    def resolved(s: Snapshot) -> bool:
+    def resolved(s: Snapshot, slack: float = 1.0) -> bool:
         mixture, schedule = process.mixture, process.schedule
         t = float(process.forward_time(s.tau))
         r, v = float(schedule.signal(t)), float(schedule.variance(t))
@@ -160,7 +161,7 @@ def classifier_resolved(process: Any) -> Callable[[Snapshot], bool]:
             centre = r * mixture.means[k]
             whiten = mixture.axes[k] / np.sqrt(r * r * mixture.variances[k] + v)
             gap = float(np.linalg.norm((anchors - centre) @ whiten, axis=1).max())
-            least = 1.0 / max(1.0, gap)
+            least = slack / max(1.0, gap)
             for x, step, mass in pairs:
                 far = mass <= NEGLIGIBLE
                 wide = np.linalg.norm(step @ whiten, axis=1) > least
