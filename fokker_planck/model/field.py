@@ -55,7 +55,8 @@ def is_standard(process: Any) -> bool:
     return (
         type(posterior) in (ScalarPosterior, VectorPosterior)
         and type(process.guidance) is ConstantStrength
-        and getattr(process.mixture, "labels", None) is None
+        and process.mixture.labels is None
+        and process.perturbation is None
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 
-from fokker_planck.model.checks import real_array, shown
+from fokker_planck.model.checks import real_array, shown, whole_number
+from fokker_planck.model.schedule import Schedule
 
 Array = NDArray[np.float64]
 #: beyond these, means and covariances lose the digits that error bars are made of
@@ -28,12 +30,22 @@ class GaussianMixture:
     covariances : array_like, optional
         None (identity), a scalar (times the identity), one common (d, d) matrix, or one matrix
         per component (K, d, d). In dimension one (K,) is accepted for variances per component.
+    labels : array_like of int, shape (K,), optional
+        The class of each component, from 0; components of one label form a class, whose law is a
+        mixture itself. None: every component is a class of its own.
+    atoms : bool
+        Whether covariances may vanish, as they do for point masses (see :func:`atoms`).
+
+    Attributes
+    ----------
+    labels : ndarray or None
+        None where every component is a class of its own, in their order.
 
     Raises
     ------
     ValueError
-        If a field has a wrong shape, is not finite, weights are negative or do not sum to 1, or
-        a covariance is not symmetric positive definite.
+        If a field has a wrong shape, is not finite, weights are negative or do not sum to 1, a
+        covariance is not symmetric positive definite, or labels are not 0, ..., L - 1.
 
     Notes
     -----
@@ -41,7 +53,13 @@ class GaussianMixture:
     """
 
     def __init__(
-        self, weights: ArrayLike, means: ArrayLike, covariances: ArrayLike | None = None
+        self,
+        weights: ArrayLike,
+        means: ArrayLike,
+        covariances: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        *,
+        atoms: bool = False,
     ) -> None:
         w = real_array("weights", weights)
         if w.ndim != 1 or w.size == 0:
@@ -65,14 +83,18 @@ class GaussianMixture:
         with np.errstate(divide="ignore"):
             self.log_weights: Array = np.log(self.weights)
         self.variances, self.axes = np.linalg.eigh(self.covariances)
-        if np.any(self.variances <= 0):
+        point = np.all(self.covariances == 0, axis=(1, 2))
+        if np.any(self.variances <= 0, axis=1)[~(point & atoms)].any():
             raise ValueError(f"covariances must be positive definite, got {shown(covariances)}")
-        if self.variances.min() < LEAST_VARIANCE or self.variances.max() > LARGEST**2:
+        self.singular = bool(atoms and np.any(point))
+        least = self.variances[~point].min(initial=np.inf)
+        if least < LEAST_VARIANCE or self.variances.max() > LARGEST**2:
             raise ValueError(
                 f"covariances must have eigenvalues within {LEAST_VARIANCE:g} to {LARGEST**2:g}, "
                 f"got {shown(covariances)}"
             )
         self.common_covariance = bool(np.all(self.covariances == self.covariances[:1]))
+        self.labels = self._check_labels(labels, w.size)
         for array in (
             self.weights,
             self.means,
@@ -107,6 +129,77 @@ class GaussianMixture:
             raise ValueError(f"covariances must be symmetric, got {shown(covariances)}")
         return 0.5 * (full + np.swapaxes(full, 1, 2))
 
+    @staticmethod
+    def _check_labels(labels: ArrayLike | None, k: int) -> NDArray[np.intp] | None:
+        if labels is None:
+            return None
+        found = np.asarray(labels)
+        if found.shape != (k,) or found.dtype.kind not in "iu":
+            raise ValueError(f"labels must be {k} whole numbers, got {shown(labels)}")
+        if not np.array_equal(np.unique(found), np.arange(found.max() + 1)):
+            raise ValueError(f"labels must be 0, 1, ... without gaps, got {shown(labels)}")
+        if np.array_equal(found, np.arange(k)):
+            return None
+        out: NDArray[np.intp] = found.astype(np.intp)
+        out.flags.writeable = False
+        return out
+
+    @classmethod
+    def of_classes(cls, laws: Sequence[GaussianMixture], weights: ArrayLike) -> GaussianMixture:
+        """Return the mixture of class laws, each a mixture itself, labelled in their order.
+
+        Parameters
+        ----------
+        laws : sequence of GaussianMixture
+            The laws p(x|y), of one dimension.
+        weights : array_like, shape (L,)
+            The weights of the classes.
+
+        Raises
+        ------
+        ValueError
+            If the laws are not mixtures of one dimension, or the weights do not fit.
+        """
+        laws = list(laws)
+        if not laws or not all(isinstance(law, GaussianMixture) for law in laws):
+            raise ValueError(f"laws must be GaussianMixtures, got {shown(laws)}")
+        if len({law.dimension for law in laws}) != 1:
+            raise ValueError(f"laws must have one dimension, got {[x.dimension for x in laws]}")
+        w = real_array("weights", weights)
+        if w.shape != (len(laws),):
+            raise ValueError(f"weights must have shape ({len(laws)},), got {shown(weights)}")
+        return GaussianMixture(
+            np.concatenate([share * law.weights for share, law in zip(w, laws, strict=True)]),
+            np.concatenate([law.means for law in laws]),
+            np.concatenate([law.covariances for law in laws]),
+            np.repeat(np.arange(len(laws)), [law.n_components for law in laws]),
+            atoms=any(law.singular for law in laws),
+        )
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes L."""
+        return self.n_components if self.labels is None else int(self.labels.max()) + 1
+
+    def members(self, label: int) -> NDArray[np.intp]:
+        """Return the components of a class that have weight, in increasing order.
+
+        Raises
+        ------
+        ValueError
+            If there is no such class.
+        """
+        label = whole_number("target", label, minimum=0, maximum=self.n_classes - 1)
+        labels = np.arange(self.n_components) if self.labels is None else self.labels
+        return np.flatnonzero((labels == label) & (self.weights > 0))
+
+    def class_law(self, label: int) -> GaussianMixture:
+        """Return the law of a class, p(x|y), without labels."""
+        chosen = self.members(label)
+        weights = self.weights[chosen] / self.weights[chosen].sum()
+        covariances = self.covariances[chosen]
+        return GaussianMixture(weights, self.means[chosen], covariances, atoms=self.singular)
+
     @property
     def n_components(self) -> int:
         """Number of components K."""
@@ -131,13 +224,24 @@ class GaussianMixture:
 
     def component(self, k: int) -> GaussianMixture:
         """Return component ``k`` as a law of its own."""
-        return GaussianMixture([1.0], self.means[k : k + 1], self.covariances[k : k + 1])
+        return GaussianMixture(
+            [1.0], self.means[k : k + 1], self.covariances[k : k + 1], atoms=self.singular
+        )
 
     def log_density(self, x: ArrayLike) -> Array:
         """Return log p(x) for points (..., d); plain (n,) in dimension one.
 
         Shape of the result: that of the points without their last axis.
+
+        Raises
+        ------
+        ValueError
+            If the law has point masses.
         """
+        if self.singular:
+            raise ValueError(
+                "covariances must be positive definite for a density, got point masses"
+            )
         points = as_points(x, self.dimension)
         terms = []
         for k in range(self.n_components):
@@ -163,19 +267,65 @@ class GaussianMixture:
 
     def spec(self) -> dict[str, Any]:
         """Return plain data that identifies the mixture: for records and for seeds."""
-        return {
+        out: dict[str, Any] = {
             "weights": self.weights.tolist(),
             "means": self.means.tolist(),
             "covariances": self.covariances.tolist(),
         }
+        if self.labels is not None:
+            out["labels"] = self.labels.tolist()
+        if self.singular:
+            out["atoms"] = True
+        return out
 
     def __repr__(self) -> str:
+        if self.n_components > 16:
+            return f"GaussianMixture(<{self.n_components} components>, dimension {self.dimension})"
         means = self.means[:, 0] if self.dimension == 1 else self.means
         tail = ""
         if np.any(self.covariances != np.eye(self.dimension)):
             cov = self.covariances[0] if self.common_covariance else self.covariances
             tail = f", covariances={cov.tolist()}"
+        if self.labels is not None:
+            tail += f", labels={self.labels.tolist()}"
         return f"GaussianMixture({self.weights.tolist()}, {means.tolist()}{tail})"
+
+
+def atoms(nodes: ArrayLike, weights: ArrayLike, labels: ArrayLike | None = None) -> GaussianMixture:
+    """Return a law of point masses, which diffusion turns into a Gaussian mixture.
+
+    Parameters
+    ----------
+    nodes : array_like, shape (K,) or (K, d)
+        Where the masses sit.
+    weights : array_like, shape (K,)
+        Nonnegative and summing to 1.
+    labels : array_like of int, shape (K,), optional
+        The class of each node.
+
+    Raises
+    ------
+    ValueError
+        As :class:`GaussianMixture` does.
+
+    Notes
+    -----
+    Such a law has no density: a process needs early stopping (``stop > 0``), after which every
+    component has the variance v(stop) of the noise at least.
+    """
+    places = real_array("nodes", nodes)
+    if places.ndim not in (1, 2) or places.size == 0:
+        raise ValueError(f"nodes must have shape (K,) or (K, d), got {shown(nodes)}")
+    d = 1 if places.ndim == 1 else places.shape[1]
+    return GaussianMixture(weights, places, np.zeros((d, d)), labels, atoms=True)
+
+
+def diffused(law: GaussianMixture, schedule: Schedule, t: float) -> GaussianMixture:
+    r"""Return the law at forward time t: means r mu_k, covariances r^2 Sigma_k + v I."""
+    r = float(schedule.signal(t))
+    spread = r * r * law.covariances
+    spread = spread + float(schedule.variance(t)) * np.eye(law.dimension)
+    return GaussianMixture(law.weights, r * law.means, spread, law.labels)
 
 
 def as_points(x: ArrayLike, dimension: int) -> Array:

@@ -1,4 +1,4 @@
-"""Reverse processes: the guided sampler as a drift, a noise amplitude and an initial law."""
+"""The guided sampler of a labelled mixture, and the front door to it."""
 
 from __future__ import annotations
 
@@ -6,30 +6,43 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
 
 from fokker_planck.model.checks import one_of, real_number, shown, whole_number
+from fokker_planck.model.classes import ClassPosterior
 from fokker_planck.model.guidance import ConstantStrength, GuidanceRule
-from fokker_planck.model.mixture import GaussianMixture, as_points
+from fokker_planck.model.guided import GuidedProcess, check_dimension, checked_noise_level
+from fokker_planck.model.mixture import GaussianMixture, diffused
+from fokker_planck.model.perturbation import Perturbation
 from fokker_planck.model.scalar import ScalarPosterior
-from fokker_planck.model.schedule import OrnsteinUhlenbeck, Schedule
+from fokker_planck.model.schedule import OrnsteinUhlenbeck, Schedule, horizon_limits
 from fokker_planck.model.vector import VectorPosterior
 
 Array = NDArray[np.float64]
 SAMPLERS = ("ode", "sde")
-#: horizons outside are refused: the signal e^{-T} or the noise level at the start would underflow
-SHORTEST, LONGEST = 1e-6, 300.0
+#: horizons and stops below are refused: the noise level there would underflow
+SHORTEST, EARLIEST_STOP = 1e-6, 1e-12
 
 
-class ReverseProcess:
+class ReverseProcess(GuidedProcess):
     r"""A guided reverse diffusion of a Gaussian mixture; build it with :func:`reverse_process`.
 
-    In reverse time tau = T - t, with D = g^2/2 the diffusivity of the forward process,
+    The drift is that of :class:`GuidedProcess` with :math:`G = \nabla\log P_t(y|x)`, y the target
+    class. Source: docs/theory.md, section 2.
 
-    .. math:: dx = [-f x + (1 + \lambda^2) D s_\eta(x, t)]\,d\tau + \lambda\sqrt{2D}\,dB,
-              \quad s_\eta = \nabla\log p_t(x|y) + \eta\nabla\log P_t(y|x).
-
-    Source: docs/theory.md, section 2.
+    Parameters
+    ----------
+    mixture : GaussianMixture
+        The data law.
+    target : int
+        The class y: a label of the mixture, or a component where it has no labels.
+    guidance, noise_level, schedule, initial, stop, perturbation
+        As in :func:`reverse_process`.
+    horizon : float
+        Length of reverse time, T - stop.
     """
+
+    _fields = (*GuidedProcess._fields, "mixture", "target")
 
     def __init__(
         self,
@@ -40,117 +53,24 @@ class ReverseProcess:
         horizon: float,
         schedule: Schedule,
         initial: GaussianMixture,
+        stop: float = 0.0,
+        perturbation: Perturbation | None = None,
     ) -> None:
+        super().__init__(guidance, noise_level, horizon, schedule, initial, stop, perturbation)
         self.mixture = mixture
         self.target = target
-        self.guidance = guidance
-        self.noise_level = noise_level
-        self.horizon = horizon
-        self.schedule = schedule
-        self.initial = initial
-        kind = ScalarPosterior if mixture.dimension == 1 else VectorPosterior
-        self.posterior: ScalarPosterior | VectorPosterior = kind(mixture, target, schedule)
-
-    # -- shape and time ------------------------------------------------------------------------
-    @property
-    def dimension(self) -> int:
-        """Dimension d."""
-        return self.mixture.dimension
-
-    @property
-    def deterministic(self) -> bool:
-        """Whether this is the ODE sampler (noise level 0)."""
-        return self.noise_level == 0
-
-    @property
-    def breaks(self) -> tuple[float, ...]:
-        """Reverse times in (0, horizon) where the drift jumps."""
-        return ()
-
-    def piece(self, a: float, b: float) -> ReverseProcess:
-        """Return the process that agrees with this one on (a, b), smooth up to both ends."""
-        return self
+        members = mixture.members(target)
+        if members.size > 1 or mixture.singular:
+            self.posterior = ClassPosterior(mixture, target, schedule)
+        else:
+            # a weightless target is kept for the error message of its caller
+            own = int(members[0]) if members.size else target
+            kind = ScalarPosterior if mixture.dimension == 1 else VectorPosterior
+            self.posterior = kind(mixture, own, schedule)
 
     def components(self) -> list[GaussianMixture]:
         """Return every law of the model, so that means and covariances set length scales."""
         return [self.mixture]
-
-    def forward_time(self, tau: ArrayLike) -> Array:
-        """Return t = T - tau, not below 0."""
-        return np.maximum(self.horizon - np.asarray(tau, dtype=float), 0.0)
-
-    def _points(self, x: ArrayLike) -> tuple[Any, tuple[int, ...]]:
-        """Return points as the posterior wants them, and the shape that vectors go back to."""
-        points = np.asarray(x, dtype=float)
-        if self.dimension > 1:
-            return as_points(points, self.dimension), points.shape
-        column = points.ndim > 1 and points.shape[-1] == 1
-        return (points[..., 0] if column else points), points.shape
-
-    # -- dynamics ------------------------------------------------------------------------------
-    def noise(self, tau: ArrayLike) -> Array:
-        """Return the noise amplitude lambda * sqrt(2 D) at reverse time tau."""
-        rate = self.schedule.diffusivity(self.forward_time(tau))
-        return np.asarray(self.noise_level * np.sqrt(2 * rate))
-
-    def drift(self, x: ArrayLike, tau: ArrayLike) -> Array:
-        """Return the drift b(x, tau), shape of ``x``."""
-        points, shape = self._points(x)
-        t = self.forward_time(tau)
-        score = self.posterior.target_score(points, t)
-        gradient = self.posterior.posterior_gradient(points, t)
-        f, c, eta = self._coefficients(t)
-        drift = -f * points + c * (score + eta * gradient)
-        return np.reshape(drift, shape) if np.ndim(t) == 0 else drift
-
-    def _coefficients(self, t: Array) -> tuple[Array, Array, Array]:
-        """Return f, (1 + lambda^2) D and eta, with an axis to multiply vectors by if d > 1."""
-        f = np.asarray(self.schedule.drift_rate(t))
-        c = np.asarray((1 + self.noise_level**2) * self.schedule.diffusivity(t))
-        eta = np.asarray(self.guidance.strength(t))
-        if self.dimension > 1:
-            return f[..., None], c[..., None], eta[..., None]
-        return f, c, eta
-
-    def divergence(self, x: ArrayLike, tau: ArrayLike) -> Array:
-        """Return div b(x, tau), shape of the points without their last axis (I2)."""
-        return self.drift_and_divergence(x, tau)[1]
-
-    def drift_and_divergence(self, x: ArrayLike, tau: ArrayLike) -> tuple[Array, Array]:
-        """Return b and div b in one pass.
-
-        Parameters
-        ----------
-        x : array_like, shape (..., d)
-            Points; plain (n,) in dimension one.
-        tau : array_like
-            Reverse time, a number or broadcastable to the points without their last axis.
-        """
-        points, shape = self._points(x)
-        t = self.forward_time(tau)
-        score, score_div, gradient, curvature = self.posterior.scores(points, t)
-        f, c, eta = self._coefficients(t)
-        drift = -f * points + c * (score + eta * gradient)
-        if self.dimension > 1:
-            f, c, eta = f[..., 0], c[..., 0], eta[..., 0]
-        divergence = -f * self.dimension + c * (score_div + eta * curvature)
-        return np.reshape(drift, shape) if np.ndim(t) == 0 else drift, divergence
-
-    def score(self, x: ArrayLike, tau: ArrayLike, route: str = "classifier") -> Array:
-        """Return the guided score s_eta, shape of ``x``.
-
-        ``route`` "classifier" adds eta grad log P to the conditional score, "classifier-free"
-        extrapolates from the unconditional one; with exact scores they are one function (G0).
-        """
-        points, shape = self._points(x)
-        t = self.forward_time(tau)
-        eta = self.guidance.strength(t)
-        if one_of("route", route, ("classifier", "classifier-free")) == "classifier-free":
-            return self.posterior.classifier_free_score(points, t, eta).reshape(shape)
-        score, _, gradient, _ = self.posterior.scores(points, t)
-        if self.dimension > 1:
-            eta = np.asarray(eta)[..., None]
-        return np.asarray(score + eta * gradient).reshape(shape)
 
     # -- the classifier ------------------------------------------------------------------------
     def log_posterior(self, x: ArrayLike, tau: ArrayLike) -> Array:
@@ -162,57 +82,23 @@ class ReverseProcess:
         return self.posterior.log_complement(self._points(x)[0], self.forward_time(tau))
 
     def log_ratios(self, x: ArrayLike, tau: ArrayLike) -> Array:
-        """Return log P(y)/P(k), shape (K, ...); zero for k = y."""
-        return self.posterior.log_ratios(self._points(x)[0], self.forward_time(tau))
+        """Return log P(y)/P(l) over all classes l, shape (L, ...); zero for l = y."""
+        ratios = self.posterior.log_ratios(self._points(x)[0], self.forward_time(tau))
+        labels = self.mixture.labels
+        if labels is None or isinstance(self.posterior, ClassPosterior):
+            return ratios
+        rows = [
+            -logsumexp(-ratios[labels == label], axis=0) for label in range(self.mixture.n_classes)
+        ]
+        rows[self.target] = np.zeros_like(rows[0])
+        return np.array(rows)
 
-    # -- variants and identity -----------------------------------------------------------------
-    @property
-    def strength(self) -> float:
-        """The strength eta of a constant rule, nan for others."""
-        return float(getattr(self.guidance, "value", np.nan))
-
-    def with_strength(self, strength: float) -> ReverseProcess:
-        """Return the same process with another constant strength."""
-        return ReverseProcess(
-            self.mixture,
-            self.target,
-            ConstantStrength(strength),
-            self.noise_level,
-            self.horizon,
-            self.schedule,
-            self.initial,
-        )
-
-    def with_noise_level(self, noise_level: float) -> ReverseProcess:
-        """Return the same process at another noise level (0: ODE, 1: SDE)."""
-        return ReverseProcess(
-            self.mixture,
-            self.target,
-            self.guidance,
-            real_number("noise_level", noise_level, minimum=0.0),
-            self.horizon,
-            self.schedule,
-            self.initial,
-        )
-
-    def spec(self) -> dict[str, Any]:
-        """Return plain data that identifies the process: for records, files and seeds."""
-        return {
-            "mixture": self.mixture.spec(),
-            "target": self.target,
-            "guidance": self.guidance.spec(),
-            "noise_level": self.noise_level,
-            "horizon": self.horizon,
-            "schedule": self.schedule.spec(),
-            "initial": self.initial.spec(),
-        }
+    # -- identity --------------------------------------------------------------------------------
+    def _laws(self) -> dict[str, Any]:
+        return {"mixture": self.mixture.spec(), "target": self.target}
 
     def __repr__(self) -> str:
-        return (
-            f"ReverseProcess({self.mixture!r}, target={self.target}, {self.guidance!r}, "
-            f"noise_level={self.noise_level:g}, horizon={self.horizon:g}, "
-            f"schedule={self.schedule!r}, initial={self.initial!r})"
-        )
+        return f"ReverseProcess({self.mixture!r}, target={self.target}, {self._settings()}"
 
 
 def reverse_process(
@@ -221,11 +107,14 @@ def reverse_process(
     *,
     strength: float | None = None,
     scale: float | None = None,
+    guidance: GuidanceRule | None = None,
     sampler: str | None = None,
     noise_level: float | None = None,
-    horizon: float = 5.0,
+    horizon: float | None = None,
+    stop: float = 0.0,
     schedule: Schedule | None = None,
     initial: str | GaussianMixture | None = None,
+    perturbation: Perturbation | None = None,
 ) -> ReverseProcess:
     r"""State a guided sampler of a Gaussian mixture.
 
@@ -234,19 +123,28 @@ def reverse_process(
     mixture : GaussianMixture
         The data law.
     target : int
-        The guided component y, counted from 0.
+        The guided class y, counted from 0: a label of the mixture, or a component where it has
+        no labels.
     strength, scale : float, optional
         Guidance strength eta >= 0 (0: unguided), or scale = 1 + eta. At most one; default 0.
+    guidance : GuidanceRule, optional
+        Any rule, in place of a constant strength.
     sampler : {"ode", "sde"}, optional
         The probability-flow ODE (DDIM) or the SDE (DDPM). Default "sde".
     noise_level : float, optional
-        lambda >= 0 in place of ``sampler``: 0 is the ODE, 1 the SDE.
-    horizon : float
-        Length T > 0 of forward and reverse time (dimensionless).
+        lambda in 0..1e4 in place of ``sampler``: 0 is the ODE, 1 the SDE.
+    horizon : float, optional
+        Length T > 0 of forward time (dimensionless). Default: the schedule's, 5 for
+        Ornstein-Uhlenbeck.
+    stop : float
+        Forward time of the output, in [0, T): the reverse process runs from T to ``stop``. It
+        must be positive where the mixture has point masses.
     schedule : Schedule, optional
         The forward process, Ornstein-Uhlenbeck by default.
     initial : optional
         None or "normal": N(0, stationary variance); "exact": p_T(.|y); or a GaussianMixture.
+    perturbation : Perturbation, optional
+        A stated error of the score or the classifier.
 
     Returns
     -------
@@ -263,14 +161,55 @@ def reverse_process(
     """
     if not isinstance(mixture, GaussianMixture):
         raise ValueError(f"mixture must be a GaussianMixture, got {shown(mixture)}")
-    target = whole_number("target", target, minimum=0, maximum=mixture.n_components - 1)
-    if mixture.weights[target] == 0:
-        raise ValueError(f"target must have positive weight, got component {target} of weight 0")
+    target = whole_number("target", target, minimum=0, maximum=mixture.n_classes - 1)
+    if mixture.members(target).size == 0:
+        what = "component" if mixture.labels is None else "class"
+        raise ValueError(f"target must have positive weight, got {what} {target} of weight 0")
+    settings = checked_settings(
+        mixture.class_law(target),
+        [mixture],
+        strength=strength,
+        scale=scale,
+        guidance=guidance,
+        sampler=sampler,
+        noise_level=noise_level,
+        horizon=horizon,
+        stop=stop,
+        schedule=schedule,
+        initial=initial,
+        perturbation=perturbation,
+    )
+    return ReverseProcess(mixture, target, **settings)
+
+
+def checked_settings(
+    class_law: GaussianMixture,
+    laws: list[GaussianMixture],
+    *,
+    strength: float | None,
+    scale: float | None,
+    guidance: GuidanceRule | None,
+    sampler: str | None,
+    noise_level: float | None,
+    horizon: float | None,
+    stop: float,
+    schedule: Schedule | None,
+    initial: str | GaussianMixture | None,
+    perturbation: Perturbation | None,
+) -> dict[str, Any]:
+    """Return the checked arguments of a process, beyond its laws."""
     if strength is not None and scale is not None:
         raise ValueError(f"strength and scale exclude each other, got {strength} and {scale}")
+    if guidance is not None and (strength is not None or scale is not None):
+        given = "strength" if strength is not None else "scale"
+        raise ValueError(f"guidance and {given} exclude each other, got {shown(guidance)}")
     if scale is not None:
         strength = real_number("scale", scale, minimum=1.0) - 1.0
-    strength = real_number("strength", 0.0 if strength is None else strength, minimum=0.0)
+    if guidance is None:
+        value = real_number("strength", 0.0 if strength is None else strength, minimum=0.0)
+        guidance = ConstantStrength(value)
+    elif isinstance(guidance, type) or not isinstance(guidance, GuidanceRule):
+        raise ValueError(f"guidance must be a GuidanceRule, got {shown(guidance)}")
     if sampler is not None and noise_level is not None:
         raise ValueError(
             f"sampler and noise_level exclude each other, got {sampler!r} and {noise_level}"
@@ -278,39 +217,56 @@ def reverse_process(
     if noise_level is None:
         chosen = one_of("sampler", "sde" if sampler is None else sampler, SAMPLERS)
         noise_level = 1.0 if chosen == "sde" else 0.0
-    noise_level = real_number("noise_level", noise_level, minimum=0.0, maximum=1e3)
-    horizon = real_number("horizon", horizon, minimum=SHORTEST, maximum=LONGEST)
+    noise_level = checked_noise_level(noise_level)
     if schedule is None:
         schedule = OrnsteinUhlenbeck()
     elif isinstance(schedule, type) or not isinstance(schedule, Schedule):
         raise ValueError(f"schedule must be a Schedule, got {shown(schedule)}")
-    return ReverseProcess(
-        mixture,
-        target,
-        ConstantStrength(strength),
-        noise_level,
-        horizon,
-        schedule,
-        _initial_law(initial, mixture, target, schedule, horizon),
-    )
+    usual, longest = horizon_limits(schedule)
+    start = usual if horizon is None else horizon
+    start = real_number("horizon", start, minimum=min(SHORTEST, longest), maximum=longest)
+    stop = _checked_stop(stop, start, laws)
+    if perturbation is not None and not isinstance(perturbation, Perturbation):
+        raise ValueError(f"perturbation must be a Perturbation, got {shown(perturbation)}")
+    if perturbation is not None:
+        perturbation.check(class_law.dimension)
+    guidance.strength(np.linspace(stop, start, 65))
+    return {
+        "guidance": guidance,
+        "noise_level": noise_level,
+        "horizon": start - stop,
+        "schedule": schedule,
+        "initial": _initial_law(initial, class_law, schedule, start),
+        "stop": stop,
+        "perturbation": perturbation,
+    }
+
+
+def _checked_stop(stop: Any, start: float, laws: list[GaussianMixture]) -> float:
+    """Return the forward time of the output."""
+    stop = real_number("stop", stop, minimum=0.0)
+    if stop == 0 and any(law.singular for law in laws):
+        raise ValueError("stop must be > 0 for a law with point masses, got 0")
+    if stop and stop < EARLIEST_STOP:
+        raise ValueError(f"stop must be 0 or >= {EARLIEST_STOP:g}, got {shown(stop)}")
+    if stop > start - min(SHORTEST, 0.5 * start):
+        raise ValueError(f"stop must lie below the horizon {start:g}, got {shown(stop)}")
+    return stop
 
 
 def _initial_law(
     initial: str | GaussianMixture | None,
-    mixture: GaussianMixture,
-    target: int,
+    class_law: GaussianMixture,
     schedule: Schedule,
-    horizon: float,
+    start: float,
 ) -> GaussianMixture:
-    d = mixture.dimension
+    d = class_law.dimension
     if isinstance(initial, GaussianMixture):
-        if initial.dimension != d:
-            raise ValueError(f"initial must have dimension {d}, got {initial.dimension}")
+        check_dimension("initial", initial, d)
+        if initial.singular:
+            raise ValueError("initial must have positive definite covariances, got point masses")
         return initial
     if one_of("initial", "normal" if initial is None else initial, ("normal", "exact")) == "exact":
-        r = float(schedule.signal(horizon))
-        spread = r * r * mixture.covariances[target]
-        spread = spread + float(schedule.variance(horizon)) * np.eye(d)
-        return GaussianMixture([1.0], r * mixture.means[target : target + 1], spread)
-    variance = schedule.stationary_variance(horizon)
+        return diffused(class_law, schedule, start)
+    variance = schedule.stationary_variance(start)
     return GaussianMixture([1.0], np.zeros((1, d)), variance)

@@ -133,6 +133,29 @@ class VectorPosterior:
         spread = spread + own * np.sum(gradient**2, axis=-1)
         return score, -trace, gradient, (shares * extra).sum(axis=0) - spread
 
+    def bend(self, x: Array, t: Any, along: Array) -> Array:
+        """Return n^T (Hess log P_y) n for directions n of the shape of the points."""
+        ratio, d, *_ = self._columns(x, t)
+        top = np.maximum(ratio.max(axis=0, initial=-np.inf), 0.0)
+        weight, own = np.exp(ratio - top), np.exp(-top)
+        total = own + weight.sum(axis=0)
+        shares, own = weight / total, own / total
+        slopes = (d * along).sum(axis=-1)
+        mean = (shares * slopes).sum(axis=0)
+        spread = (shares * (slopes - mean) ** 2).sum(axis=0) + own * mean**2
+        if self.common:
+            return np.asarray(-spread)
+        target = self._form(along, t, self.target)
+        forms = np.array([self._form(along, t, k) - target for k in self.others])
+        return np.asarray((shares * forms.reshape(shares.shape)).sum(axis=0) - spread)
+
+    def _form(self, along: Array, t: Any, k: int) -> Array:
+        """Return n^T C_k^{-1} n."""
+        m = self.mixture
+        r = np.asarray(self.schedule.signal(t))[..., None]
+        spectrum = r * r * m.variances[k] + np.asarray(self.schedule.variance(t))[..., None]
+        return np.asarray(((along @ m.axes[k]) ** 2 / spectrum).sum(axis=-1))
+
     def classifier_free_score(self, x: Array, t: Any, strength: Any) -> Array:
         """Return (1 + eta) s_y - eta sum_k P_k s_k: the other route to the guided score (G0)."""
         x = np.asarray(x, dtype=float)
