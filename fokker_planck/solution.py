@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,9 @@ from fokker_planck.functionals import (
 )
 from fokker_planck.model import Dynamics
 from fokker_planck.runs import Budget, Reading
+
+if TYPE_CHECKING:
+    from fokker_planck.marginals import Marginal
 
 Array = NDArray[np.float64]
 
@@ -159,6 +162,38 @@ class Solution:
             return backward_log_density(self.process, points, float(self.taus[index]))
         log_p = self.density(index).log_pdf(points)
         return log_p, self.reading.pointwise_error(points, index)
+
+    def marginal(self, axis: int, i: int = -1) -> Marginal:
+        """Return the marginal density along an axis at output time ``taus[i]``, in the plane.
+
+        A :class:`Density` on the line that knows its own errors: ``l1_error``, ``log_error(x)``,
+        ``entropy``. Source: docs/theory.md, N10.
+
+        Parameters
+        ----------
+        axis : {0, 1}
+        i : int
+
+        Raises
+        ------
+        ValueError
+            In dimension one, or for another axis.
+        """
+        from fokker_planck.marginals import marginal
+
+        return marginal(self.reading, axis, range(len(self))[i], self.process)
+
+    def marginal_entropy(self, axis: int) -> Estimate:
+        """Return the entropy of the marginal along an axis, in nats, one per output time.
+
+        Raises
+        ------
+        ValueError
+            In dimension one, or for another axis.
+        """
+        from fokker_planck.marginals import marginal_entropies
+
+        return marginal_entropies(self.reading, axis, self.process)
 
     def distribution(self, i: int) -> tuple[Array, Array, float]:
         """Return nodes, the distribution function there, and an error uniform over the nodes.
