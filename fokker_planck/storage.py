@@ -11,12 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fokker_planck.model import (
-    ConstantStrength,
-    GaussianMixture,
-    ReverseProcess,
-    schedule_named,
-)
+from fokker_planck.model import is_plain, process_from_spec
 from fokker_planck.readings import READINGS, CharacteristicReading, GridReading, TableReading
 from fokker_planck.runs import FarTail, Reading, Run
 from fokker_planck.solution import Solution
@@ -96,19 +91,6 @@ def _unpack(arrays: Any, header: dict[str, Any]) -> Reading:
     return TableReading(runs, arrays["tail"], header["ratios"])
 
 
-def process_from_spec(spec: dict[str, Any]) -> ReverseProcess:
-    """Rebuild a reverse process from :meth:`ReverseProcess.spec`."""
-    return ReverseProcess(
-        GaussianMixture(**spec["mixture"]),
-        spec["target"],
-        ConstantStrength(spec["guidance"]["strength"]),
-        spec["noise_level"],
-        spec["horizon"],
-        schedule_named(spec["schedule"]["name"]),
-        GaussianMixture(**spec["initial"]),
-    )
-
-
 def save(solution: Solution, path: str | os.PathLike[str]) -> None:
     """Write a solution to ``path``: to a temporary name beside it, then renamed.
 
@@ -124,9 +106,7 @@ def save(solution: Solution, path: str | os.PathLike[str]) -> None:
         "method": solution.method,
         "cost": solution.cost,
         "message": solution.message,
-        "process": solution.process.spec()
-        if isinstance(solution.process, ReverseProcess)
-        else None,
+        "process": solution.process.spec() if is_plain(solution.process) else None,
     }
     arrays["taus"] = solution.taus
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
@@ -146,8 +126,8 @@ def save(solution: Solution, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str]) -> Solution:
     """Read a solution written by :meth:`Solution.save`.
 
-    The process comes back where it was built by ``reverse_process``; a user's own functions
-    cannot be stored, and ``process`` is None then.
+    The process comes back where it was built by ``reverse_process`` or ``pair_process`` of named
+    parts; a user's own functions cannot be stored, and ``process`` is None then.
 
     Raises
     ------

@@ -106,6 +106,11 @@ class GuidedProcess:
         """Whether the score is s_y + eta(t) G, without a power or a stated error."""
         return self.perturbation is None and getattr(self.guidance, "power", 0.0) == 0
 
+    @property
+    def class_law(self) -> GaussianMixture:
+        """The law of the class that is sampled."""
+        raise NotImplementedError
+
     def components(self) -> list[GaussianMixture]:
         """Return every law of the model, so that means and covariances set length scales."""
         raise NotImplementedError

@@ -27,7 +27,7 @@ class PairProcess(GuidedProcess):
     densities need not be bounded.
     """
 
-    _fields = (*GuidedProcess._fields, "class_law", "total_law")
+    _fields = (*GuidedProcess._fields, "_class_law", "total_law")
 
     def __init__(
         self,
@@ -42,8 +42,13 @@ class PairProcess(GuidedProcess):
         perturbation: Perturbation | None = None,
     ) -> None:
         super().__init__(guidance, noise_level, horizon, schedule, initial, stop, perturbation)
-        self.class_law, self.total_law = class_law, total_law
+        self._class_law, self.total_law = class_law, total_law
         self.posterior: LawRatio = LawRatio(class_law, total_law, schedule)
+
+    @property
+    def class_law(self) -> GaussianMixture:
+        """The law of the class that is sampled."""
+        return self._class_law
 
     def components(self) -> list[GaussianMixture]:
         """Return both laws, class and total."""

@@ -72,6 +72,11 @@ class ReverseProcess(GuidedProcess):
         """Return every law of the model, so that means and covariances set length scales."""
         return [self.mixture]
 
+    @property
+    def class_law(self) -> GaussianMixture:
+        """The law of the target class, p(x|y)."""
+        return self.mixture.class_law(self.target)
+
     # -- the classifier ------------------------------------------------------------------------
     def log_posterior(self, x: ArrayLike, tau: ArrayLike) -> Array:
         """Return log P_t(y|x) at t = T - tau."""
