@@ -17,9 +17,9 @@ import numpy as np
 from numpy.random import SFC64, Generator, SeedSequence
 from numpy.typing import NDArray
 
-from fokker_planck.model import Dynamics, ReverseProcess, content_seed
+from fokker_planck.model import Dynamics, GuidedProcess, content_seed
 from fokker_planck.model.checks import whole_number
-from fokker_planck.model.frozen import FrozenScore
+from fokker_planck.model.frozen import FrozenScore, freezes
 from sde_compare.rules import noise_weights, step_table
 
 Array = NDArray[np.float64]
@@ -39,7 +39,7 @@ def block_size(dimension: int) -> int:
 
 def numeric_content(process: Dynamics, tau: Array) -> Any:
     """Return plain data that identifies a process; of a user's functions only numbers count."""
-    if isinstance(process, ReverseProcess):
+    if isinstance(process, GuidedProcess):
         return process.spec()
     noise = [float(process.noise(s)) for s in tau]
     return {"initial": process.initial.spec(), "horizon": process.horizon, "noise": noise}
@@ -72,7 +72,7 @@ class Track:
         self.noisy = bool(np.any(self.table.noise > 0))
         self.weights = noise_weights(process, tau, rule, stride) if stride > 1 else None
         self.frozen = None
-        if isinstance(process, ReverseProcess) and process.dimension == 1:
+        if freezes(process):
             self.frozen = FrozenScore(process, self.table.tau)
             self.linear = self.table.linear + self.table.score * self.frozen.slope[:-1]
             self.shift = self.table.score * self.frozen.intercept[:-1]
@@ -117,7 +117,7 @@ class _Runner:
                 x += guidance
         else:
             process, tau = track.process, float(table.tau[k])
-            field = process.score if isinstance(process, ReverseProcess) else process.drift
+            field = process.score if isinstance(process, GuidedProcess) else process.drift
             np.multiply(field(x, tau), table.score[k], out=self.scratch)
             x *= table.linear[k]
             x += self.scratch

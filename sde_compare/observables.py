@@ -26,7 +26,8 @@ def gap_functions(
     r"""Return builders of ``gap(k, x_a, x_b)`` at node k of ``tau``, by name.
 
     "log_ratio" is :math:`\min_k [\ell_k(x^a) - \ell_k(x^b)]` with :math:`\ell_k = \log P(y)/P(k)`
-    over k != y; "log_odds" is the rise of log P(y)/(1 - P(y)). Neither saturates where P rounds
+    over k != y (over classes where the mixture has labels); "log_odds" is the rise of
+    log P(y)/(1 - P(y)). Neither saturates where P rounds
     to 1. Both need one mixture, target and schedule. A dict holds functions ``f(x_a, x_b, tau)``
     of points (n,) in dimension one, else (n, d), with result (n,).
 
@@ -42,7 +43,7 @@ def gap_functions(
     shared = (
         isinstance(process_a, ReverseProcess)
         and isinstance(process_b, ReverseProcess)
-        and all(process_a.spec()[key] == process_b.spec()[key] for key in _SHARED)
+        and all(process_a.spec().get(key) == process_b.spec().get(key) for key in _SHARED)
     )
     if observables is None:
         observables = GAPS[:1] if shared else ()
@@ -57,7 +58,7 @@ def gap_functions(
     return {name: builders[name](process_a, tau) for name in names}
 
 
-_SHARED = ("mixture", "target", "schedule")
+_SHARED = ("mixture", "target", "schedule", "stop")
 
 
 def _of_user(function: Callable[..., Any], tau: Array) -> Callable[[], Gap]:
@@ -65,7 +66,7 @@ def _of_user(function: Callable[..., Any], tau: Array) -> Callable[[], Gap]:
 
 
 def _log_ratio(process: ReverseProcess, tau: Array) -> Callable[[], Gap]:
-    if process.dimension == 1:
+    if process.dimension == 1 and process.mixture.labels is None:
         frozen = FrozenScore(process, tau)
 
         def build() -> Gap:
@@ -79,8 +80,10 @@ def _log_ratio(process: ReverseProcess, tau: Array) -> Callable[[], Gap]:
             return gap
 
         return build
-    weighted = process.mixture.weights > 0
-    others = [k for k in np.flatnonzero(weighted) if k != process.target]
+    mixture = process.mixture
+    others = [
+        k for k in range(mixture.n_classes) if k != process.target and mixture.members(k).size
+    ]
 
     def general(k: int, a: Array, b: Array) -> Array:
         rise = process.log_ratios(a, tau[k])[others] - process.log_ratios(b, tau[k])[others]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fokker_planck.model import Dynamics, ReverseProcess
+from fokker_planck.model import Dynamics, GuidedProcess
 from fokker_planck.model.checks import one_of, real_array, shown, whole_number
 
 Array = NDArray[np.float64]
@@ -44,7 +44,7 @@ def check_rule(process: Dynamics, rule: str) -> str:
         If it is unknown, or the process has no score or the wrong noise level for it.
     """
     one_of("rule", rule, RULES)
-    if not isinstance(process, ReverseProcess):
+    if not isinstance(process, GuidedProcess):
         if rule != "euler":
             raise ValueError(f"rule must be euler for a process without a score, got {rule!r}")
     elif rule == "ddim" and not process.deterministic:
@@ -96,7 +96,9 @@ def step_table(process: Dynamics, tau: Array, rule: str) -> StepTable:
     r"""Return the coefficients of a rule on a grid of reverse times.
 
     With r = signal and v = variance of the schedule (Ornstein-Uhlenbeck: e^{-t}, 1 - r^2), primes
-    at the end of the step, h its length, f and D its drift rate and diffusivity:
+    at the end of the step, h its length, f and D its drift rate and diffusivity. With early
+    stopping v' > 0 at the end, so that the last step of ddpm adds noise too. Where the strength
+    jumps inside a step, the value at the step's start counts: put nodes on the jumps.
 
     ============  ==========  =======================================  ============================
     rule          A           B                                        C
@@ -110,7 +112,7 @@ def step_table(process: Dynamics, tau: Array, rule: str) -> StepTable:
     Source: docs/theory.md, T1-discrete; Song et al. (ddim), Ho et al. (ddpm, posterior variance).
     """
     h = np.diff(tau)
-    if not isinstance(process, ReverseProcess):
+    if not isinstance(process, GuidedProcess):
         noise = np.array([float(process.noise(s)) for s in tau[:-1]]) * np.sqrt(h)
         return StepTable(tau, np.ones_like(h), h, noise)
     schedule, level = process.schedule, process.noise_level
@@ -124,10 +126,14 @@ def step_table(process: Dynamics, tau: Array, rule: str) -> StepTable:
     v, v_end = v[:-1], v[1:]
     fresh = np.maximum(v - v_end / growth**2, 0.0)  # variance that the forward step adds
     if rule == "exponential":
-        node, weight = np.polynomial.legendre.leggauss(16)
-        inside = t[:-1, None] - 0.5 * h[:, None] * (1 + node)
-        integrand = schedule.diffusivity(inside) * r[1:, None] / schedule.signal(inside)
-        score = (1 + level**2) * 0.5 * h * (integrand @ weight)
+        closed = getattr(schedule, "score_weight", None)
+        if closed is not None:
+            score = (1 + level**2) * closed(t[:-1], t[1:])
+        else:
+            node, weight = np.polynomial.legendre.leggauss(16)
+            inside = t[:-1, None] - 0.5 * h[:, None] * (1 + node)
+            integrand = schedule.diffusivity(inside) * r[1:, None] / schedule.signal(inside)
+            score = (1 + level**2) * 0.5 * h * (integrand @ weight)
         return StepTable(tau, growth, score, level * growth * np.sqrt(fresh))
     if rule == "ddim":
         return StepTable(tau, growth, v * growth - np.sqrt(v * v_end), np.zeros_like(h))
@@ -153,7 +159,7 @@ def noise_weights(process: Dynamics, tau: Array, rule: str, stride: int) -> Arra
     """
     h = np.diff(tau).reshape(-1, stride)
     weight = np.sqrt(h)
-    if rule in ("exponential", "ddpm") and isinstance(process, ReverseProcess):
+    if rule in ("exponential", "ddpm") and isinstance(process, GuidedProcess):
         noisy = process if not process.deterministic else process.with_noise_level(1.0)
         signal = process.schedule.signal(process.forward_time(tau[1:])).reshape(-1, stride)
         carried = step_table(noisy, tau, rule).noise.reshape(-1, stride) * signal[:, -1:] / signal

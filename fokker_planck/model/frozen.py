@@ -7,6 +7,8 @@ whole list is reduced to a few numbers per time, once. A test holds this against
 
 from __future__ import annotations
 
+from typing import Any, TypeGuard
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,15 @@ from fokker_planck.model.process import ReverseProcess
 from fokker_planck.model.scalar import ScalarPosterior
 
 Array = NDArray[np.float64]
+
+
+def freezes(process: Any) -> TypeGuard[ReverseProcess]:
+    """Whether :class:`FrozenScore` gives the score: dimension one, one Gaussian, a linear rule."""
+    return (
+        isinstance(process, ReverseProcess)
+        and isinstance(process.posterior, ScalarPosterior)
+        and process.is_linear
+    )
 
 
 class FrozenScore:
@@ -27,7 +38,8 @@ class FrozenScore:
     Parameters
     ----------
     process : ReverseProcess
-        In dimension one.
+        In dimension one, the class one Gaussian. The guidance has to be linear in the gradient
+        for ``guidance``, not for ``ratio_rise`` (see :func:`freezes`).
     tau : ndarray, shape (n,)
         Reverse times.
 
@@ -41,7 +53,7 @@ class FrozenScore:
     Raises
     ------
     ValueError
-        If the process is not one-dimensional.
+        If the process is not one-dimensional, or the class has several components.
 
     Notes
     -----
@@ -52,7 +64,9 @@ class FrozenScore:
     def __init__(self, process: ReverseProcess, tau: Array) -> None:
         posterior = process.posterior
         if not isinstance(posterior, ScalarPosterior):
-            raise ValueError(f"process must have dimension 1, got {shown(process.dimension)}")
+            raise ValueError(
+                f"process must be 1-D with a class of one Gaussian, got {shown(process)}"
+            )
         t = process.forward_time(tau)
         r, c = posterior.moments(t)
         self.intercept: Array = r * posterior.mean / c
