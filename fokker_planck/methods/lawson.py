@@ -53,6 +53,8 @@ BLOCK, BLOCK_SIZE = 32, 16_000
 MOST_AHEAD = 8
 #: a step is repeated this much shorter before the spectrum's end asks for more modes
 SHORTER = 0.6
+#: after that, steps may grow by so much from block to block
+RELAXED = 1.15
 
 
 @lru_cache(maxsize=1)
@@ -187,7 +189,7 @@ def adaptive_pass(
     u, tau, h, block, work = start, 0.0, 0.02 * stack.horizon, 1, 0
     n = u.shape[-1] - 2
     done = Pass([0.0], [], [], [])
-    stepper, shortened = None, False
+    stepper, before, planned, cap = None, np.inf, h, np.inf
     for piece, stop, wanted in stack.stops(taus):
         if stepper is None or stepper.piece != piece:
             stepper = Stepper(stack, n, piece)
@@ -219,18 +221,20 @@ def adaptive_pass(
                     if h < 1e-13 * stack.horizon:
                         raise SolverError(f"spectral: step size collapsed at tau = {tau:.6g}")
                     break
-                if stepper.tip(new) > mode_tol and n < MAX_MODES:
-                    # errors of time fill the spectrum too: only if they do not, more modes
+                tip = stepper.tip(new)
+                if tip > mode_tol and n < MAX_MODES:
                     block = 1
-                    if not shortened:
-                        h, shortened = SHORTER * trial, True
+                    # errors of time fill the spectrum too: where a shorter step does not help ...
+                    if tip < 0.5 * before:
+                        h, before, cap = SHORTER * trial, tip, SHORTER * trial
                         break
+                    # ... more modes do
                     n = good_size(1.3 * n)
-                    u, h, shortened = resized(u, n), trial / SHORTER, False
+                    u, h, before, cap = resized(u, n), planned, np.inf, np.inf
                     stepper = Stepper(stack, n, piece)
                     slope = stepper.start(u, tau)
                     break
-                shortened = False
+                before, planned = np.inf, trial
                 sizes.append(size)
                 tau, u, slope = float(ends[i]), new, end / trial
                 done.mesh.append(tau)
@@ -242,7 +246,8 @@ def adaptive_pass(
                 # a step cut short by an output time says nothing against the planned one
                 trend = max(1.0, sizes[-1] / max(sizes[0], 1e-300))
                 likely = next_factor(max(sizes) * min(trend, 1e3), local_tol)
-                h = max(trial * likely, h if trial < h else 0.0)
+                h = min(max(trial * likely, h if trial < h else 0.0), cap)
+                cap *= RELAXED
                 block = min(2 * block, MOST_AHEAD)
         if wanted:
             done.outputs.append(u)

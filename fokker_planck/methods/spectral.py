@@ -17,7 +17,7 @@ from fokker_planck.frame import Frame, graded_integral, integral_at, moment_fram
 from fokker_planck.functionals import watched
 from fokker_planck.methods.base import Progress, SolverError
 from fokker_planck.methods.framed import Problem, Stack
-from fokker_planck.methods.lawson import COARSER, MAX_MODES, adaptive_pass, fixed_pass
+from fokker_planck.methods.lawson import COARSER, MAX_MODES, Pass, adaptive_pass, fixed_pass
 from fokker_planck.methods.modes import good_size, resized, to_modes, to_nodes
 from fokker_planck.methods.runge_kutta import halved
 from fokker_planck.model import Dynamics
@@ -41,9 +41,13 @@ MOST_STEPS = 6_000
 LEAST_TOL = 3e-14
 #: of one step, of the spectrum's end, and of the pilot's mass beyond the box: what is allowed at
 #: first, as shares of the tolerance, and at most
-STEP_SHARE, MODE_SHARE, BOX_SHARE = 1.0, 1e-2, 5e-4
-MOST = (5e-7, 1e-8, 1e-10)
+STEP_SHARE, MODE_SHARE, BOX_SHARE = 1.0, 1e-2, 1e-5
+MOST = (5e-7, 1e-8, 1e-11)
 LEAST_LEVEL = 1e-18
+#: the second run's box is wider: for a level this many times lower, down to the least one
+WIDER, LEAST_WIDE = 1e-2, 1e-19
+#: and it adds multiples of the inner box's length over UNITS
+UNITS = 64
 #: a share of the tolerance that the runs' difference, and the tail, may take
 ENOUGH = 0.6
 
@@ -142,6 +146,26 @@ def boxed(problems: list[Problem], level: float, common: bool) -> list[Problem]:
     return inner
 
 
+def widened(inner: list[Problem], level: float, common: bool) -> tuple[list[Problem], Array]:
+    """Return the problems in boxes for a lower level, and how many UNITs these add at each end.
+
+    A unit is the inner box's length over UNITS, so that both boxes have nodes in common.
+    """
+    outer = [problem.boxed(level) for problem in inner]
+    added = np.zeros((len(inner), 2), dtype=int)
+    for row, (old, new) in enumerate(zip(inner, outer, strict=True)):
+        ends = old.lower - new.lower, new.lower + new.length - old.lower - old.length
+        added[row] = np.ceil(np.maximum(ends, 0.0) * UNITS / old.length)
+    if common:
+        added[:] = added.max(axis=0)
+    units = [problem.length / UNITS for problem in inner]
+    wide = [
+        replace(old, lower=old.lower - more[0] * unit, length=(UNITS + more.sum()) * unit)
+        for old, more, unit in zip(inner, added, units, strict=True)
+    ]
+    return wide, added
+
+
 def solve_spectral(
     process: Dynamics, taus: Array, tol: float, progress: Progress | None,
 ) -> Found:  # fmt: skip
@@ -189,7 +213,9 @@ def solve_posed(
     for attempt in range(N_ATTEMPTS):
         local_tol, mode_tol = max(local_tol, LEAST_TOL), max(mode_tol, LEAST_TOL)
         level = max(level, LEAST_LEVEL)
-        stack = Stack(boxed(problems, level, family is not None), family)
+        inner = boxed(problems, level, family is not None)
+        wide, added = widened(inner, max(WIDER * level, LEAST_WIDE), family is not None)
+        stack, outer = Stack(inner, family), Stack(wide, family)
 
         def report(tau: float, base: float = 0.0, share: float = 0.3, a: int = attempt) -> None:
             if progress is not None:
@@ -198,15 +224,16 @@ def solve_posed(
         start = _start(stack, mode_tol)
         first = adaptive_pass(stack, start, taus, local_tol, mode_tol, report)
         mesh = halved(np.array(first.mesh))
-        modes = [good_size(FINER * k) for k in first.modes for _ in (0, 1)]
-        n_fine = modes[0] if modes else good_size(FINER * (start.shape[-1] - 2))
+        finer = FINER * float((outer.lengths / stack.lengths).max())
+        modes = [good_size(finer * k) for k in first.modes for _ in (0, 1)]
+        n_fine = modes[0] if modes else good_size(finer * (start.shape[-1] - 2))
         fine = fixed_pass(
-            stack, to_modes(stack.start(n_fine)), taus, mesh, modes,
+            outer, to_modes(outer.start(n_fine)), taus, mesh, modes,
             lambda tau: report(tau, 0.3, 0.7),
         )  # fmt: skip
         if not all(np.all(np.isfinite(u)) for u in fine):
             raise SolverError("spectral: unstable at the steps that the error allows")
-        readings = _readings(stack, taus, first, mesh, fine, tol)
+        readings = _readings(outer, added, taus, first, mesh, fine, tol)
         worst = max(resolution for _, resolution, _ in readings)
         tail = max(tail for _, _, tail in readings)
         resolved = worst <= ENOUGH * tol or max(local_tol, mode_tol) <= LEAST_TOL
@@ -239,28 +266,33 @@ def _start(stack: Stack, mode_tol: float) -> Array:
 
 
 def _readings(
-    stack: Stack, taus: Array, first: Any, mesh: Array, fine: list[Array], tol: float
-) -> list[tuple[GridReading, float, float]]:
+    stack: Stack, added: Array, taus: Array, first: Pass, mesh: Array, fine: list[Array], tol: float,
+) -> list[tuple[GridReading, float, float]]:  # fmt: skip
     """Return per row the reading, and the largest errors by resolution and by the tail."""
     out = []
     coarse_mesh, means = np.array(first.mesh), np.array(first.means)
-    mismatch = None
+    modes = max(u.shape[-1] - 2 for u in fine)
+    mismatch: list[Array] = []
     for row, problem in enumerate(stack.problems):
-        if mismatch is None or stack.family is None:
+        if not mismatch or stack.family is None:
             mismatch = [np.interp(taus, mesh, sums) for sums in problem.frame_mismatch(mesh)]
+        shift, stretch = (sums[:, None] for sums in mismatch)
+        # where the inner box lies in this one, in units
+        units, begin = UNITS + int(added[row].sum()), int(added[row, 0])
         tail = problem.tail(taus, coarse_mesh, means[:, row])
         far = problem.far_tail(taus, coarse_mesh, means[:, row])
         for oversampling in OVERSAMPLING:
-            n = good_size(oversampling * max(u.shape[-1] - 2 for u in fine))
+            each = 2 * int(np.ceil(0.5 * oversampling * modes / units))
+            n = units * each
             y = problem.nodes(n)
             m, s, _, _ = (item[:, None] for item in problem.frame.at(taus))
             dy = problem.length / n
-            best, companion = (
-                np.array([to_nodes(resized(u[row], n), n) for u in run])
-                for run in (fine, first.outputs)
-            )
+            best = np.array([to_nodes(resized(u[row], n), n) for u in fine])
+            companion = np.zeros_like(best)
+            companion[:, begin * each : (begin + UNITS) * each] = [
+                to_nodes(resized(u[row], UNITS * each), UNITS * each) for u in first.outputs
+            ]
             run = grid_run(taus, m + s * y, best / s, np.broadcast_to(s * dy, best.shape))
-            shift, stretch = (sums[:, None] for sums in mismatch)
             moved = best * (shift / s + np.abs(y) * stretch)
             companions = {
                 "resolution": companion * dy,
