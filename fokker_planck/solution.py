@@ -24,6 +24,7 @@ from fokker_planck.functionals import (
     posterior_mass,
 )
 from fokker_planck.model import Dynamics
+from fokker_planck.residual.result import Certified
 from fokker_planck.runs import Budget, Reading
 
 if TYPE_CHECKING:
@@ -50,11 +51,14 @@ class Solution:
         Wall time in seconds, steps, nodes: whatever the method counts.
     message : str
         What the user should know, such as a tolerance that was not met; empty if all is well.
+    certificate : Certified, optional
+        The L1 certificate, where one was asked for: its Estimates replace those of the reading.
 
     Notes
     -----
     ``mass, mean, covariance, entropy, posterior_mass, complement_mass`` are Estimates with one
-    entry per output time (dimensionless). Errors are of kind "refinement": docs/theory.md, N1.
+    entry per output time (dimensionless). Errors are of kind "refinement" (docs/theory.md, N1),
+    or of kind "bound" or "residual" where they come from a certificate (N7).
     """
 
     process: Dynamics | None
@@ -63,6 +67,7 @@ class Solution:
     reading: Reading
     cost: dict[str, float] = field(default_factory=dict)
     message: str = ""
+    certificate: Certified | None = None
 
     def __len__(self) -> int:
         return int(self.taus.size)
@@ -77,6 +82,9 @@ class Solution:
         """Return any functional over the output times."""
         values, budget = self.reading.read(functional)
         return Estimate(values, sum(budget.values(), np.zeros(values.size)), "refinement")
+
+    def _certified(self, name: str) -> Estimate | None:
+        return None if self.certificate is None else self.certificate.estimates.get(name)
 
     def budget(self, functional: Functional) -> Budget:
         """Return the parts of a functional's error: time, space, tail, rounding, ..."""
@@ -95,11 +103,13 @@ class Solution:
     @cached_property
     def mass(self) -> Estimate:
         """Total probability: 1 up to the error, or the solution is wrong."""
-        return self.estimate(MASS)
+        return self._certified("mass") or self.estimate(MASS)
 
     @cached_property
     def mean(self) -> Estimate:
         """Mean of x_tau, shape (m,); (m, 2) in the plane."""
+        if (certified := self._certified("mean")) is not None:
+            return certified
         if self.dimension == 1:
             return self.estimate(mean_along(0))
         return _stacked([self.estimate(mean_along(i)) for i in range(self.dimension)])
@@ -107,6 +117,8 @@ class Solution:
     @cached_property
     def covariance(self) -> Estimate:
         """Variance of x_tau, shape (m,); the covariance matrix, (m, 2, 2), in the plane."""
+        if (certified := self._certified("covariance")) is not None:
+            return certified
         if self.dimension == 1:
             return self.estimate(covariance_along(0, 0))
         axes = range(self.dimension)
@@ -116,7 +128,7 @@ class Solution:
     @cached_property
     def entropy(self) -> Estimate:
         """Differential entropy H = -E log p, in nats."""
-        return self.estimate(ENTROPY)
+        return self._certified("entropy") or self.estimate(ENTROPY)
 
     def _with_posterior(self, name: str) -> Any:
         if not hasattr(self.process, "log_posterior"):
@@ -126,12 +138,14 @@ class Solution:
     @cached_property
     def posterior_mass(self) -> Estimate:
         """Confidence E P_t(y|x_tau) at t = T - tau."""
-        return self.estimate(posterior_mass(self._with_posterior("posterior_mass")))
+        process = self._with_posterior("posterior_mass")
+        return self._certified("posterior_mass") or self.estimate(posterior_mass(process))
 
     @cached_property
     def complement_mass(self) -> Estimate:
         """E[1 - P_t(y|x_tau)]: use it where the confidence rounds to 1."""
-        return self.estimate(complement_mass(self._with_posterior("complement_mass")))
+        process = self._with_posterior("complement_mass")
+        return self._certified("complement_mass") or self.estimate(complement_mass(process))
 
     # -- densities -----------------------------------------------------------------------------
     def density(self, i: int) -> Density | PlaneDensity:
@@ -211,8 +225,8 @@ class Solution:
 
     @property
     def l1_error(self) -> Array:
-        """Certified L1 error of the density, shape (m,): inf, since nothing was certified."""
-        return np.full(len(self), np.inf)
+        """Certified L1 error of the density, shape (m,): inf where nothing was certified."""
+        return np.full(len(self), np.inf) if self.certificate is None else self.certificate.l1
 
     # -- files ---------------------------------------------------------------------------------
     def save(self, path: str | os.PathLike[str]) -> None:

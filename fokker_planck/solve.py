@@ -26,6 +26,7 @@ def solve(
     method: str = "auto",
     tol: float = 1e-8,
     progress: Progress | None = None,
+    certify: bool = False,
 ) -> Solution:
     r"""Solve the Fokker-Planck equation of a process on the line or in the plane.
 
@@ -46,6 +47,9 @@ def solve(
         carries its honest, larger error, and ``message`` says so.
     progress : callable, optional
         Called as ``progress(done, total)``.
+    certify : bool
+        Solve so that the L1 error can be certified, and certify it: errors are then of kind
+        "bound" or "residual" (N7), and ``l1_error`` is finite.
 
     Returns
     -------
@@ -73,6 +77,10 @@ def solve(
     if method == "finite-volume" and process.deterministic:
         raise ValueError("method finite-volume needs noise_level > 0 (the SDE sampler)")
     tol = real_number("tol", tol, minimum=0.0, strict=True)
+    if certify:
+        from fokker_planck.residual.certified import solve_certified
+
+        return solve_certified(solve, process, times, method, tol, progress)
     names = PREFERENCE[process.deterministic] if method == "auto" else (method,)
     started = time.perf_counter()
     found: list[tuple[float, Solution]] = []

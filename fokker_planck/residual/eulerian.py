@@ -69,15 +69,32 @@ class Interpolant:
     cells: Array
     certificate: Certificate
 
-    def values(self, k: int) -> tuple[Array, float, float]:
-        """Return Q at the cells' nodes at the end of panel ``k``, and centre and half width there.
+    def values(self, where: tuple[int, int]) -> tuple[Array, float, float]:
+        """Return Q at the cells' nodes at a time node of a panel, and centre and half width there.
 
-        The density is Q / half; -1 stands for the start.
+        The density is Q / half.
         """
-        panel, which = (self.panels[0], 0) if k < 0 else (self.panels[k], -1)
-        cells = Cells(panel, self.table, self.field)
-        v = cells.values(self.cells)[:, which]
-        return v, panel.centres[which], panel.halves[which]
+        k, node = where
+        panel = self.panels[k]
+        v = Cells(panel, self.table, self.field).values(self.cells)[:, node]
+        return v, *panel.position(panel.nodes[node])
+
+    def tau(self, where: tuple[int, int]) -> float:
+        """Return the reverse time of a time node of a panel."""
+        k, node = where
+        return float(self.table.run.taus[self.panels[k].indices[node]])
+
+    def place(self, i: int) -> tuple[int, int]:
+        """Return panel and node of output time ``i`` of the run."""
+        for k, panel in enumerate(self.panels):
+            if panel.indices[0] <= i <= panel.indices[-1]:
+                return k, i - panel.indices[0]
+        raise ValueError(f"output time must lie on a panel, got index {i}")
+
+    def l1_at(self, i: int) -> float:
+        """Return the L1 distance at output time ``i``: at a panel's start, else at its end."""
+        k, node = self.place(i)
+        return float(self.certificate.l1[k + (node > 0)])
 
 
 def certify_line(table: Table, field: Any, panels: list[TimePanel], target: float) -> Interpolant:
