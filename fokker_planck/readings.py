@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates, maximum_filter, minimum_filter
 
+from fokker_planck.characteristic_reading import CharacteristicReading
 from fokker_planck.density import Density, PlaneDensity
 from fokker_planck.extrapolation import extrapolate
 from fokker_planck.functionals import Functional, Snapshot
@@ -30,10 +31,9 @@ from fokker_planck.runs import (
 Array = NDArray[np.float64]
 #: the ratio of the last extrapolated column cannot be checked: its change counts so many times
 LAST_COLUMN = 2.5
-#: sums over part of the nodes, as (skip, first)
-HALVES = ((2, 0), (2, 1))
-#: thirds too: on a mirrored problem both halves may agree by symmetry alone
-GRID_STRIDES = (*HALVES, (3, 0), (3, 1))
+#: sums over part of the nodes, as (skip, first); thirds too: on a mirrored problem both halves
+#: may agree by symmetry alone
+GRID_STRIDES = ((2, 0), (2, 1), (3, 0), (3, 1))
 
 
 def _only_on_the_line(run: Run) -> None:
@@ -46,22 +46,6 @@ def _only_on_the_line(run: Run) -> None:
     """
     if run.shape is not None:
         raise ValueError("a distribution function needs dimension 1; use a marginal")
-
-
-def _log_slope(snap: Snapshot) -> Array:
-    """Return |grad log p| at the nodes, by differences along the grid."""
-    if snap.shape is None:
-        if snap.points.size <= 2:
-            return np.zeros_like(snap.points)
-        slope = np.abs(np.gradient(snap.log_density, snap.points))
-        return np.where(np.isfinite(slope), slope, 0.0)
-    points = snap.points.reshape(*snap.shape, -1)
-    axes = tuple(range(len(snap.shape)))
-    log_p = snap.log_density.reshape(snap.shape)
-    jacobian = np.stack([np.gradient(points, axis=axis) for axis in axes], axis=-2)
-    rise = np.stack([np.gradient(log_p, axis=axis) for axis in axes], axis=-1)
-    size = np.linalg.norm(np.linalg.solve(jacobian, rise[..., None])[..., 0], axis=-1)
-    return np.asarray(np.where(np.isfinite(size), size, 0.0).ravel())
 
 
 @dataclass(frozen=True)
@@ -195,94 +179,6 @@ class GridReading:
         error = np.where(np.isnan(error), np.inf, error)
         error = error + np.abs(density.log_pdf(x) - density.halved().log_pdf(x))
         return np.where(error < 0.5, error, np.inf)
-
-
-@dataclass(frozen=True)
-class CharacteristicReading:
-    """Characteristics: nodes of a trapezoid rule over the start, carried along paths.
-
-    The time error compares every node with the same node on half as many steps, so that it
-    cannot cancel over the nodes; the quadrature error compares with every other node.
-
-    Parameters
-    ----------
-    best, coarse_time : Run
-        The same starting nodes on a mesh and on the mesh of half as many steps.
-    start_distribution : ndarray, shape (n,)
-        Distribution function of the start at the nodes: carried unchanged (one dimension).
-    lost : float
-        Probability of the start beyond the outermost nodes.
-    drift_error : ndarray, shape (m, n)
-        Error of the carried log-density from a differenced divergence; zero where it is exact.
-    steps : int
-        Steps of the integrator: each may add a rounding.
-    """
-
-    best: Run
-    coarse_time: Run
-    start_distribution: Array
-    lost: float
-    drift_error: Array
-    steps: int
-    kind: ClassVar[str] = "characteristics"
-
-    def read(self, functional: Functional) -> tuple[Array, Budget]:
-        """Return values and error budget."""
-        m = self.best.taus.size
-        values = np.zeros(m)
-        budget: Budget = {
-            name: np.zeros(m) for name in ("time", "quadrature", "tail", "divergence", "rounding")
-        }
-        for i in range(m):
-            fine, coarse = self.best.snapshot(i), self.coarse_time.snapshot(i)
-            values[i], w_fine, strided = sampled(functional, fine, HALVES)
-            other, w_coarse, _ = sampled(functional, coarse, ())
-            shift = values[i] - other
-            gap = np.abs(w_fine - (w_coarse - shift))
-            budget["time"][i] = np.sum(fine.mass * gap) + abs(shift) / 16
-            budget["quadrature"][i] = np.max(np.abs(strided - values[i]))
-            budget["quadrature"][i] += unresolved(functional, fine)
-            budget["tail"][i] = lost_tail(functional, fine, self.lost, w_fine)
-            if functional.name == "entropy" or "log" in functional.name:
-                budget["divergence"][i] = np.sum(fine.mass * self.drift_error[i])
-            scale = np.sum(fine.mass * np.abs(w_fine)) + abs(values[i])
-            budget["rounding"][i] = (64 + 4 * self.steps) * EPS * scale
-        return values, budget
-
-    def density(self, i: int) -> Density | PlaneDensity:
-        """Return the density at the nodes of the start, carried to output time ``i``."""
-        x, log_p, mass = (a[i] for a in (self.best.points, self.best.log_density, self.best.mass))
-        if self.best.shape is not None:
-            return PlaneDensity(x, np.exp(log_p), mass, self.best.shape, log_p, affine=False)
-        return Density(x, np.exp(log_p), mass, log_p, self.start_distribution)
-
-    def l1_differences(self) -> Budget:
-        """Return the L1 distance to the run of half as many steps, node by node, and the tail.
-
-        A node that moved by delta with relative density change rho moves at most
-        |rho| + |delta| |grad p|/p of its mass.
-        """
-        out = np.zeros(self.best.taus.size)
-        for i in range(out.size):
-            snap = self.best.snapshot(i)
-            slope = _log_slope(snap)
-            move = snap.points - self.coarse_time.points[i]
-            if move.ndim > 1:
-                move = np.linalg.norm(move, axis=1)
-            change = np.abs(snap.log_density - self.coarse_time.log_density[i])
-            out[i] = np.sum(snap.mass * (np.abs(move) * slope + change + self.drift_error[i]))
-        return {"time": out, "tail": np.full(out.size, 2 * self.lost)}
-
-    def distribution_error(self, i: int) -> float:
-        """Return what the nodes moved by, times the density; their own value is the start's."""
-        _only_on_the_line(self.best)
-        moved = np.abs(self.best.points[i] - self.coarse_time.points[i])
-        drift = moved * np.exp(self.best.log_density[i])
-        return float(drift.max() + 2 * self.lost + 64 * EPS)
-
-    def pointwise_error(self, x: Array, i: int) -> Array:
-        """Return unknown: densities at points come from backward characteristics."""
-        return np.full(np.shape(x), np.inf)
 
 
 def _merged(mass: Array, shape: tuple[int, ...] | None) -> Array:

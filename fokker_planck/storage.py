@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from fokker_planck.characteristic_reading import CharacteristicReading
 from fokker_planck.model import is_plain, process_from_spec
-from fokker_planck.readings import READINGS, CharacteristicReading, GridReading, TableReading
+from fokker_planck.readings import READINGS, GridReading, TableReading
 from fokker_planck.runs import FarTail, Reading, Run
 from fokker_planck.solution import Solution
 
@@ -50,6 +51,7 @@ def _pack(reading: Reading) -> tuple[dict[str, Any], dict[str, Any]]:
     elif isinstance(reading, CharacteristicReading):
         _put_run(arrays, "best", reading.best)
         _put_run(arrays, "coarse_time", reading.coarse_time)
+        _put_run(arrays, "coarsest_time", reading.coarsest_time)
         arrays["start_distribution"] = reading.start_distribution
         arrays["drift_error"] = reading.drift_error
         header["lost"] = reading.lost
@@ -80,6 +82,7 @@ def _unpack(arrays: Any, header: dict[str, Any]) -> Reading:
         return CharacteristicReading(
             _get_run(arrays, "best"),
             _get_run(arrays, "coarse_time"),
+            _get_run(arrays, "coarsest_time"),
             arrays["start_distribution"],
             header["lost"],
             arrays["drift_error"],

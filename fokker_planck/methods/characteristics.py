@@ -33,6 +33,8 @@ Array = NDArray[np.float64]
 TIME, QUADRATURE, TAIL = 0.3, 0.2, 0.1
 #: the local error that the coarsest of three meshes is made with, in tolerances, and its extremes
 COARSENESS, MOST_LOCAL, LEAST_LOCAL = 1e4, 1e-3, 1e-14
+#: distance of neighbouring nodes on the line, in deviations of the start, or less
+CLOSE = 0.125
 #: the mesh is made on at most so many nodes
 PILOT_NODES = 1024
 #: tolerances below this ask for more than double precision has
@@ -56,10 +58,13 @@ def _first_plan(dimension: int, tol: float) -> _Plan:
     tol = float(np.clip(tol, LEAST_TOL, 1e-2))
     # the spectrum of an integrand of Gaussian shape at the highest frequency of the nodes
     spacing = np.pi / np.sqrt(np.log(3 / (QUADRATURE * tol)) / 0.34)
+    if dimension == 1:
+        # on the line more nodes cost little, and make better curves
+        spacing = min(spacing, CLOSE)
     # the entropy's influence at the end of the nodes is about half the reach squared
     reach = -float(ndtri(TAIL * tol / (200 * dimension)))
     local = float(np.clip(COARSENESS * tol, LEAST_LOCAL, MOST_LOCAL))
-    return _Plan(np.full(dimension, spacing * (0.8 if dimension == 1 else 1.0)), reach, local)
+    return _Plan(np.full(dimension, spacing), reach, local)
 
 
 def _as_run(grid: StartGrid, taus: Array, states: tuple[Array, Array]) -> Run:
@@ -215,7 +220,7 @@ def _forecast(reading: CharacteristicReading, functionals: list[Functional]) -> 
     """
     parts: dict[str, Any] = {"time": 0.0, "tail": 0.0, "rounding": 0.0}
     parts["quadrature"] = np.zeros(len(reading.best.shape or (1,)))
-    for i in np.flatnonzero(reading.best.taus > 0):
+    for i in np.flatnonzero(reading.best.taus > 0).tolist():
         snap = reading.best.snapshot(i)
         for functional in functionals:
             value, w, _ = sampled(functional, snap, ())
@@ -288,7 +293,7 @@ def backward_log_density(
         The error follows from three meshes as in :func:`solve_characteristics`, point by point.
     """
     points = np.asarray(points, dtype=float)
-    if tau == 0:
+    if tau == 0 or points.size == 0:
         return process.initial.log_density(points), np.zeros(len(points))
     x = points[None] if points.ndim == 1 else np.ascontiguousarray(points.T)
 

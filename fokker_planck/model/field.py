@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fokker_planck.model.dynamics import Dynamics
-from fokker_planck.model.guidance import ConstantStrength
 from fokker_planck.model.process import ReverseProcess
 from fokker_planck.model.scalar import ScalarPosterior
 from fokker_planck.model.vector import VectorPosterior
@@ -21,6 +20,8 @@ from fokker_planck.model.vector import VectorPosterior
 Array = NDArray[np.float64]
 #: e to this power is finite, and so is its reciprocal
 MOST = 700.0
+#: e to this power is finite when squared
+LARGE = 300.0
 
 
 class Field(Protocol):
@@ -47,16 +48,12 @@ def field_of(process: Dynamics, n: int) -> Field:
 def is_standard(process: Any) -> bool:
     """Whether the class is one Gaussian of a mixture and guidance a number at every time.
 
-    Every type is compared exactly: what a subclass or another rule adds is not in the formulas.
+    Types are compared exactly: what a subclass adds is not in the formulas.
     """
-    if type(process) is not ReverseProcess:
-        return False
-    posterior: Any = process.posterior
     return (
-        type(posterior) in (ScalarPosterior, VectorPosterior)
-        and type(process.guidance) is ConstantStrength
-        and process.mixture.labels is None
-        and process.perturbation is None
+        type(process) is ReverseProcess
+        and type(process.posterior) in (ScalarPosterior, VectorPosterior)
+        and process.is_linear
     )
 
 
@@ -89,8 +86,8 @@ class _Coefficients:
     """
 
     def __init__(self, process: ReverseProcess, n: int) -> None:
-        mixture, y = process.mixture, process.target
-        self.process, self.n = process, n
+        mixture, y = process.mixture, process.posterior.target
+        self.process, self.target, self.n = process, y, n
         self.d = mixture.dimension
         self.others = [k for k in range(mixture.n_components) if k != y and mixture.weights[k] > 0]
         self.log_prior = mixture.log_weights[self.others] - mixture.log_weights[y]
@@ -119,7 +116,7 @@ class _Coefficients:
     def _linear(self, inverse: Array, spectrum: Array, terms: tuple[Array, ...]) -> None:
         """Set slope, offset and divergence of the unguided drift."""
         r, _, f, c, _ = terms
-        mean = self.process.mixture.means[self.process.target]
+        mean = self.process.mixture.means[self.target]
         self.slope = -c[:, None, None] * inverse
         self.offset = (c * r)[:, None] * (inverse @ mean)
         # where -f x and -c S x cancel, as for unit variance, they do so exactly
@@ -146,7 +143,7 @@ class PairField(_Coefficients):
         """Compute what depends on time alone."""
         terms = self._at(taus)
         r, v, _, _, guide = terms
-        mixture, y = self.process.mixture, self.process.target
+        mixture, y = self.process.mixture, self.target
         inverse, spectrum = self._inverse(y, r, v)
         self._linear(inverse, spectrum, terms)
         other = mixture.means[self.others[0]]
@@ -206,45 +203,55 @@ class CommonField(_Coefficients):
         """Compute what depends on time alone."""
         terms = self._at(taus)
         r, v, _, _, guide = terms
-        mixture, y = self.process.mixture, self.process.target
+        mixture, y = self.process.mixture, self.target
         inverse, spectrum = self._inverse(y, r, v)
         self._linear(inverse, spectrum, terms)
-        means = mixture.means[[*self.others, y]]
-        gap = r[:, None, None] * ((means[-1] - means) @ inverse)
-        centre = 0.5 * np.sum(gap * (means[-1] + means), axis=2) * r[:, None]
+        target, means = mixture.means[y], mixture.means[self.others]
+        gap = r[:, None, None] * ((target - means) @ inverse)
+        centre = 0.5 * np.sum(gap * (target + means), axis=2) * r[:, None]
         self.gap = -gap
-        self.constant = (np.append(self.log_prior, 0.0) + centre)[:, :, None]
+        self.constant = (self.log_prior + centre)[:, :, None]
         self.push = np.swapaxes(guide[:, None, None] * gap, 1, 2).copy()
         between = gap[:, :, None] - gap[:, None]
-        self.spread = -0.5 * guide[:, None, None] * np.sum(between * between, axis=3)
-        k = len(means)
-        self.ratio, self.pairs = np.empty((2, k, self.n))
-        self.top, self.ones = np.empty(self.n), np.ones(k)
+        self.spread = 0.5 * guide[:, None, None] * np.sum(between * between, axis=3)
+        self.alone = (guide[:, None] * np.sum(gap * gap, axis=2))[:, :, None]
+        k = len(self.others)
+        self.odds, self.pairs = np.empty((2, k, self.n))
+        self.total, self.ones = np.empty(self.n), np.ones(k)
         self.vector = np.empty((self.d, self.n))
 
     def evaluate(self, i: int, x: Array, drift: Array, divergence: Array) -> None:
         """Write b and div b at ``taus[i]``."""
-        ratio, top = self.ratio, self.top
+        odds, pairs, total = self.odds, self.pairs, self.total
         self._start(i, x, drift)
-        if len(self.others) == 0:
+        if len(odds) == 0:
             divergence.fill(self.trace[i])
             return
-        np.dot(self.gap[i], x, out=ratio)
-        ratio += self.constant[i]
-        np.maximum(ratio[0], ratio[1], out=top)
-        for row in ratio[2:]:
-            np.maximum(top, row, out=top)
-        ratio -= top
-        np.exp(ratio, out=ratio)
-        np.dot(self.ones, ratio, out=top)
-        ratio /= top
-        np.dot(self.push[i], ratio, out=self.vector)
+        np.dot(self.gap[i], x, out=odds)
+        odds += self.constant[i]
+        own: Array | float = 1.0
+        alone = self.alone[i]
+        if odds.max() > LARGE:
+            # everything relative to the largest, the target's own 1 included
+            np.maximum(odds.max(axis=0), 0.0, out=total)
+            odds -= total
+            own = np.exp(-total)
+            alone = alone * own
+        np.exp(odds, out=odds)
+        np.dot(self.ones, odds, out=total)
+        total += own
+        np.divide(1.0, total, out=total)
+        np.dot(self.push[i], odds, out=self.vector)
+        self.vector *= total
         drift += self.vector
-        # half the sum over pairs of P_j P_k |d_j - d_k|^2: nothing cancels
-        np.dot(self.spread[i], ratio, out=self.pairs)
-        self.pairs *= ratio
-        np.dot(self.ones, self.pairs, out=divergence)
-        divergence += self.trace[i]
+        # P_y sum_j P_j |d_j|^2 and half the sum of P_j P_k |d_j - d_k|^2: nothing cancels
+        np.dot(self.spread[i], odds, out=pairs)
+        pairs += alone
+        pairs *= odds
+        np.dot(self.ones, pairs, out=divergence)
+        divergence *= total
+        divergence *= total
+        np.subtract(self.trace[i], divergence, out=divergence)
 
 
 class MixtureField(_Coefficients):
@@ -258,12 +265,12 @@ class MixtureField(_Coefficients):
         """Compute what depends on time alone."""
         terms = self._at(taus)
         r, v, _, _, guide = terms
-        mixture, y = self.process.mixture, self.process.target
+        mixture, y = self.process.mixture, self.target
         own, spectrum = self._inverse(y, r, v)
         self._linear(own, spectrum, terms)
         m, k, d = taus.size, len(self.others), self.d
         # rows 1, u_1, ..., u_d of the affine d_k; the target's own d is zero
-        self.affine = np.zeros((m, k + 1, d, d + 1))
+        affine = np.zeros((m, k + 1, d, d + 1))
         self.constant = np.zeros((m, k + 1, 1))
         traces = np.zeros((m, k + 1))
         for j, other in enumerate(self.others):
@@ -273,14 +280,14 @@ class MixtureField(_Coefficients):
             bend = 0.5 * (bend + np.swapaxes(bend, 1, 2))
             step = r[:, None] * (mixture.means[y] - mixture.means[other])
             pull = np.einsum("mij,mj->mi", inverse, step)
-            self.affine[:, j, :, 0] = pull
-            self.affine[:, j, :, 1:] = bend
+            affine[:, j, :, 0] = pull
+            affine[:, j, :, 1:] = bend
             logs = np.sum(np.log(spectrum), axis=1) - np.sum(np.log(eigenvalues), axis=1)
             self.constant[:, j, 0] = self.log_prior[j] + 0.5 * (
                 logs - np.einsum("mi,mi->m", pull, step)
             )
             traces[:, j] = np.trace(bend, axis1=1, axis2=2)
-        self.affine = np.swapaxes(self.affine, 1, 2).reshape(m, d * (k + 1), d + 1)
+        self.affine = np.swapaxes(affine, 1, 2).reshape(m, d * (k + 1), d + 1)
         self.traces = traces
         self.guide: list[float] = guide.tolist()
         self.centre = (r[:, None] * mixture.means[y])[:, :, None]
