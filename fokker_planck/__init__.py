@@ -1,6 +1,7 @@
 """Densities: the guided reverse process and its Fokker-Planck equation."""
 
 from fokker_planck.density import Density
+from fokker_planck.distances import kl_divergence, total_variation, wasserstein
 from fokker_planck.estimate import Estimate
 from fokker_planck.methods.base import SolverError
 from fokker_planck.model import (
@@ -60,6 +61,7 @@ __all__ = [
     "classifier_error",
     "cosine_error",
     "exploding_pair_variance",
+    "kl_divergence",
     "load",
     "pair_process",
     "product_law",
@@ -68,6 +70,8 @@ __all__ = [
     "schedule_named",
     "score_error",
     "solve",
+    "total_variation",
     "unguided_law",
     "unguided_moments",
+    "wasserstein",
 ]

@@ -200,10 +200,8 @@ class PlaneDensity:
 
     @cached_property
     def _coefficients(self) -> Array:
-        """Spline coefficients of the logarithm, cut at what can be trusted."""
-        top = float(self.log_values[np.argmax(self.values)])
-        low = max(top + np.log(1e-13), np.log(self.floor) if self.floor > 0 else -np.inf)
-        # below the floor any smooth continuation will do: its error is claimed as unknown
+        """Spline coefficients of the logarithm, cut at 1e-13 of the maximum: rounding."""
+        low = float(self.log_values[np.argmax(self.values)]) + np.log(1e-13)
         logs = np.where(self.values > 0, np.maximum(self.log_values, low), low)
         return np.asarray(spline_filter(logs.reshape(self.shape), order=5))
 

@@ -322,7 +322,7 @@ def _of_process(
         return float(size @ grid.mass + 1e-4 * size.max())
 
     local_tol = float(np.clip(COARSENESS * tol, LEAST_LOCAL, MOST_LOCAL))
-    mesh = adaptive_mesh(process, grid.points, tau, norm, local_tol)
+    mesh, *_ = adaptive_mesh(process, grid.points, tau, norm, local_tol)
     meshes = [mesh.halved().halved(), mesh.halved(), mesh]
     nothing = np.zeros((1, grid.mass.size))
     best, coarse, coarsest = (run(grid, m) for m in meshes)
