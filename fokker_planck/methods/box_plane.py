@@ -22,7 +22,7 @@ from scipy.integrate import solve_ivp
 from scipy.special import roots_hermitenorm
 
 from fokker_planck.methods.base import SolverError
-from fokker_planck.model import Dynamics, breaks_of, piece_of
+from fokker_planck.model import Dynamics
 
 Array = NDArray[np.float64]
 DEGREE = 24  # of the frame's series
@@ -30,7 +30,8 @@ LATE = 1e-3  # the end of reverse time is resolved to this share of the horizon
 MOST_CALLS = 20_000
 ANGLES = np.deg2rad(np.arange(0, 90, 1))
 CLOSE = 0.05  # axes are turned only if that narrows the law's rectangle by more
-NODES = 9  # of a series in time
+NODES = (9, 14)  # of a series in time, at loose and at tight tolerance
+TIGHT = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,12 +184,13 @@ class TimeSeries:
         self.longest = longest
         self.block = (start, start)
         self.evaluations = 0
-        k = np.arange(NODES)
-        self.angles = np.pi * k / (NODES - 1)
+        self.nodes = NODES[tol < TIGHT]
+        k = np.arange(self.nodes)
+        self.angles = np.pi * k / (self.nodes - 1)
         # values at the points -> coefficients (a cosine transform)
-        edge = np.where((k == 0) | (k == NODES - 1), 0.5, 1.0)
+        edge = np.where((k == 0) | (k == self.nodes - 1), 0.5, 1.0)
         table = np.cos(np.outer(k, self.angles)) * edge
-        self.transform = 2 / (NODES - 1) * table * edge[:, None]
+        self.transform = 2 / (self.nodes - 1) * table * edge[:, None]
         self.coefficients: Array | None = None
         self.shape: tuple[int, ...] = ()
         self.last: Array | None = None
@@ -217,14 +219,14 @@ class TimeSeries:
             values = np.stack([first, *(self._value(t) for t in times[1:])])
             self.shape = first.shape
             # the points run from start to stop, the cosines from 1 to -1
-            c = self.transform @ values[::-1].reshape(NODES, -1)
+            c = self.transform @ values[::-1].reshape(self.nodes, -1)
             size = np.abs(c).max(axis=1)
             tip = size[-2:].max() / max(1.0, size.max())
             if tip <= self.tol:
                 self.block, self.coefficients, self.last = (start, stop), c, values[-1]
                 self.length = min(length * (1.5 if tip < 0.01 * self.tol else 1.0), self.longest)
                 return
-            share = 0.9 * (self.tol / tip) ** (1 / (NODES - 2)) if np.isfinite(tip) else 0.5
+            share = 0.9 * (self.tol / tip) ** (1 / (self.nodes - 2)) if np.isfinite(tip) else 0.5
             self.length = length * min(max(share, 0.25), 0.8)
 
     def __call__(self, tau: float) -> Array:
@@ -236,11 +238,5 @@ class TimeSeries:
         if self.coefficients is None or tau < start:
             return self._value(tau)
         u = 2 * (tau - start) / (stop - start) - 1
-        weights = np.cos(np.arange(NODES) * np.arccos(np.clip(u, -1.0, 1.0)))
+        weights = np.cos(np.arange(self.nodes) * np.arccos(np.clip(u, -1.0, 1.0)))
         return (weights @ self.coefficients).reshape(self.shape)
-
-
-def pieces(process: Dynamics) -> list[tuple[float, float, Dynamics]]:
-    """Return the intervals between breaks of the drift, each with the process smooth on it."""
-    ends = [0.0, *breaks_of(process), process.horizon]
-    return [(a, b, piece_of(process, a, b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from scipy.linalg.lapack import dgttrs
 
 from fokker_planck.functionals import ENTROPY, posterior_mass
-from fokker_planck.methods.base import Progress, SolverError
-from fokker_planck.methods.box_plane import PlaneFrame, TimeSeries, moving_frame, pieces
+from fokker_planck.methods.base import Progress, SolverError, pieces, with_breaks
+from fokker_planck.methods.box_plane import PlaneFrame, TimeSeries, moving_frame
 from fokker_planck.methods.finite_volume import (
     FASTEST_NOISE,
     GRADINGS,
@@ -94,7 +94,7 @@ class PlaneVolumes:
         """Return the lengths of a cell, shape (2,)."""
         return np.asarray((self.upper - self.lower) / cells)
 
-    def coordinates(self, first: Array, second: Array, cells: int) -> Array:
+    def coordinates(self, first: Any, second: Any, cells: int) -> Array:
         """Return points y at positions counted in cells along both axes, shape (n1, n2, 2)."""
         grid = np.stack(np.meshgrid(first, second, indexing="ij"), axis=-1)
         return np.asarray(self.lower + grid * self.sizes(cells))
@@ -246,8 +246,7 @@ def run_pilot(process: Dynamics, frame: PlaneFrame, level: float) -> PlanePilot:
     """
     horizon = process.horizon
     grading = TimeMap(horizon, 4.0)
-    stops = np.unique([*(b for _, b, _ in pieces(process)), horizon])
-    mesh, _ = grading.mesh(stops, PILOT_STEPS, 0)
+    mesh, _ = grading.mesh(with_breaks(process, np.array([horizon])), PILOT_STEPS, 0)
     # a start of narrow components may reach far in units of the whole
     law = process.initial
     m, s, _, _ = frame.at(0.0)
@@ -258,7 +257,9 @@ def run_pilot(process: Dynamics, frame: PlaneFrame, level: float) -> PlanePilot:
         scheme = PlaneVolumes(process, frame, -reach, reach)
         area = float(scheme.sizes(PILOT_CELLS).prod())
         margins = np.empty((mesh.size, 2, PILOT_CELLS))
-        second, older, old = [], None, None
+        second: list[float] = []
+        older: Array | None = None
+        old: Array | None = None
         for _, k, p in scheme.march(PILOT_CELLS, [mesh], PILOT_DRIFT):
             margins[k] = area * p.sum(axis=1), area * p.sum(axis=0)
             rate = (p - old) / (mesh[k] - mesh[k - 1]) if old is not None else None
@@ -330,7 +331,7 @@ def solve_finite_volume_plane(
     tail = pilot.outside(lower, upper, taus)
     scheme = PlaneVolumes(process, pilot.frame, lower, upper)
     grading = TimeMap(process.horizon, pilot.gamma)
-    stops = np.unique(np.concatenate([taus, [b for _, b, _ in pieces(process)]]))
+    stops = with_breaks(process, taus)
     functionals = [ENTROPY]
     if hasattr(process, "log_posterior"):
         functionals.append(posterior_mass(process))
@@ -342,8 +343,8 @@ def solve_finite_volume_plane(
             missing = [q for q in columns if (cells, q) not in done]
             meshes = []
             for q in missing:
-                mesh, index = grading.mesh(stops[stops <= taus[-1]], FIRST_STEPS, q)
-                meshes.append((mesh, index[np.isin(stops[stops <= taus[-1]], taus)]))
+                mesh, index = grading.mesh(stops, FIRST_STEPS, q)
+                meshes.append((mesh, index[np.isin(stops, taus)]))
                 cost["runs"] += 1
                 cost["steps"] += mesh.size - 1
             for q, run in zip(missing, scheme.runs(cells, taus, meshes), strict=True):
