@@ -14,6 +14,7 @@ The suprema over x are taken on a fine grid and at two remote points; they are n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from fokker_planck.model import Dynamics
 from fokker_planck.model.dynamics import breaks_of
 
 Array = NDArray[np.float64]
+Field = Callable[[Array, Array], tuple[Array, Array]]
 N_TIMES = 129
 N_POINTS = 321
 #: remote points, in units of the grid's half width, where far-field slopes are read off
@@ -53,10 +55,15 @@ def _linear_response(slope: Array, source: Array, start: Array, taus: Array) -> 
         gain = np.where(np.abs(k) > 1e-12, np.expm1(k) / k, 1.0)
         drive = gain * (0.5 * (source[:, 1:] + source[:, :-1]) * h)
         growth = np.exp(k)
-        columns = [start]
-        for one, more in zip(growth.T, drive.T, strict=True):
-            columns.append(one * columns[-1] + more)
-    return np.stack(columns, axis=1)
+    rows = []
+    for first, *parts in zip(start.tolist(), growth.tolist(), drive.tolist(), strict=True):
+        # plain numbers: faster than arrays of two or three
+        value, row = first, [first]
+        for one, more in zip(*parts, strict=True):
+            value = one * value + more
+            row.append(value)
+        rows.append(row)
+    return np.array(rows)
 
 
 def _response_end(
@@ -207,16 +214,18 @@ class TailBound:
         return np.minimum(running * steps, 1.0)[index]
 
 
-def tail_bound(process: Dynamics) -> TailBound:
+def tail_bound(process: Dynamics, field: Field | None = None) -> TailBound:
     """Return the tail bounds of a 1-D process.
 
     Parameters
     ----------
     process : Dynamics
         One-dimensional.
+    field : callable, optional
+        ``field(x, taus)``, drift and divergence, in place of the process's own.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        return _tail_bound(process)
+        return _tail_bound(process, process.drift_and_divergence if field is None else field)
 
 
 def _largest_average(process: Dynamics, taus: Array) -> Array:
@@ -229,7 +238,7 @@ def _largest_average(process: Dynamics, taus: Array) -> Array:
     return np.maximum(np.append(average, average[-1]), np.append(average[0], average))
 
 
-def _tail_bound(process: Dynamics) -> TailBound:
+def _tail_bound(process: Dynamics, field: Field) -> TailBound:
     taus = graded_times(process.horizon)
     if breaks_of(process):
         # the drift on both sides of a jump
@@ -250,7 +259,7 @@ def _tail_bound(process: Dynamics) -> TailBound:
     inner = np.unique(np.concatenate([np.linspace(-far, far, N_POINTS), *clusters]))
     remote = far * np.array([-REMOTE[1], -REMOTE[0], REMOTE[0], REMOTE[1]])
     x = np.concatenate([inner, remote])
-    b, div = process.drift_and_divergence(x[None, :], taus[:, None])
+    b, div = field(x[None, :], taus[:, None])
     diffusivity = _largest_average(process, taus)
 
     # sandwich: the slope of the far field, and what the drift exceeds it by
@@ -283,8 +292,7 @@ def _tail_bound(process: Dynamics) -> TailBound:
     for q in (0.05, 0.1, 0.2, 0.4, 0.7):
         if np.any(q * v0 >= 0.95) or np.any(work[:, -4:] + q * square[:, -4:] > 0):
             continue
-        drive = q * (work + q * square)
-        rate = np.maximum(drive.max(axis=1), 0.0)
+        rate = q * np.maximum((work + q * square).max(axis=1), 0.0)
         shift = m0 - centre
         log_start = -0.5 * np.log1p(-q * v0) + 0.5 * q * shift**2 / (1 - q * v0)
         total = np.logaddexp.reduce(np.log(start.weights) + log_start)

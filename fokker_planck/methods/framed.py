@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,19 +122,27 @@ class Problem:
 
     def velocity(self, taus: Array, y: Array, dynamics: Dynamics) -> Array:
         """Return beta at several times, shape (m, n); ``dynamics`` has the drift there."""
-        return self.coefficients(taus, y, dynamics)[0]
+        return self.coefficients(taus, y, dynamics)[0][0]
 
-    def coefficients(self, taus: Array, y: Array, dynamics: Dynamics) -> tuple[Array, Array]:
-        """Return beta, shape (m, n), and the integral of delta up to each time."""
+    def coefficients(self, taus: Array, y: Array, *dynamics: Dynamics) -> tuple[list[Array], Array]:
+        """Return beta, shape (m, n), of every dynamics, and the integral of delta to each time."""
         *frame, spent = self.frame.with_series(taus, self.diffusion_series)
         m, s, dm, stretch = (item[:, None] for item in frame)
-        b = dynamics.drift(m + s * y, taus[:, None])
-        return np.asarray((b - dm) / s - stretch * y), spent
+        x, times, still = m + s * y, taus[:, None], dm / s + stretch * y
+        return [np.asarray(item.drift(x, times) / s - still) for item in dynamics], spent
 
     def diffusivity(self, taus: Any) -> Array:
         """Return delta = D/s^2."""
         scale = self.frame.at(taus)[1]
         return np.asarray(0.5 * np.asarray(self.process.noise(taus)) ** 2 / scale**2)
+
+
+class Family(NamedTuple):
+    """Dynamics on a line: drift b_first + share (b_second - b_first), one share per row."""
+
+    first: Dynamics
+    second: Dynamics
+    share: Array
 
 
 class Stack:
@@ -143,16 +151,11 @@ class Stack:
     Parameters
     ----------
     problems : list of Problem
-    family : tuple of (Dynamics, Dynamics, ndarray), optional
-        Where all rows share a frame and a box, and their drifts lie on a line: b_0 and b_1 of
-        two processes, and the share of the second in every row, b = b_0 + share (b_1 - b_0).
+    family : Family, optional
+        Where all rows share start, frame and box, and their drifts lie on a line.
     """
 
-    def __init__(
-        self,
-        problems: list[Problem],
-        family: tuple[Dynamics, Dynamics, Array] | None = None,
-    ) -> None:
+    def __init__(self, problems: list[Problem], family: Family | None = None) -> None:
         self.problems, self.family = problems, family
         self.rows = len(problems)
         self.horizon = float(problems[0].process.horizon)
@@ -165,6 +168,9 @@ class Stack:
 
     def start(self, n: int) -> Array:
         """Return the start densities at n nodes, shape (rows, n)."""
+        if self.family is not None:
+            one = self.problems[0]
+            return np.tile(one.start_density(one.nodes(n)), (self.rows, 1))
         return np.array([problem.start_density(problem.nodes(n)) for problem in self.problems])
 
     def stops(self, taus: Array) -> Iterator[tuple[Piece, float, bool]]:
@@ -184,8 +190,8 @@ class Stack:
         """
         if self.family is not None:
             first, second, share = self.family
-            one, spent = self.problems[0].coefficients(taus, y[0], piece_of(first, *piece))
-            two, _ = self.problems[0].coefficients(taus, y[0], piece_of(second, *piece))
+            ends = (piece_of(item, *piece) for item in (first, second))
+            (one, two), spent = self.problems[0].coefficients(taus, y[0], *ends)
             out = share[:, None] * (two - one)[:, None, :]
             out += one[:, None, :]
             columns = [spent]
@@ -194,7 +200,7 @@ class Stack:
             columns = []
             for row, problem in enumerate(self.problems):
                 dynamics = piece_of(problem.process, *piece)
-                out[:, row], spent = problem.coefficients(taus, y[row], dynamics)
+                (out[:, row],), spent = problem.coefficients(taus, y[row], dynamics)
                 columns.append(spent)
         out *= -2 * np.pi / self.lengths
         return out, np.stack(columns, axis=-1)

@@ -49,8 +49,8 @@ MAX_EXPONENT = 80.0
 MOST_WORK = 3_000_000
 #: steps prepared in one call, and the numbers that they may take
 BLOCK, BLOCK_SIZE = 32, 16_000
-#: and the most steps of one size
-MOST_AHEAD = 8
+#: at least so many, and the most steps of one size
+LEAST_AHEAD, MOST_AHEAD = 2, 8
 #: a step is repeated this much shorter before the spectrum's end asks for more modes
 SHORTER = 0.6
 #: after that, steps may grow by so much from block to block
@@ -248,7 +248,7 @@ def adaptive_pass(
                 likely = next_factor(max(sizes) * min(trend, 1e3), local_tol)
                 h = min(max(trial * likely, h if trial < h else 0.0), cap)
                 cap *= RELAXED
-                block = min(2 * block, MOST_AHEAD)
+                block = min(2 * block, MOST_AHEAD if stack.rows == 1 else LEAST_AHEAD)
         if wanted:
             done.outputs.append(u)
     return done
@@ -272,7 +272,7 @@ def fixed_pass(
                 stepper = Stepper(stack, n, piece)
                 slope = stepper.start(u, tau)
             # as many steps at once as have these modes, within bounds on memory
-            most = int(np.clip(BLOCK_SIZE // (N_STAGES * n), 1, BLOCK))
+            most = int(np.clip(BLOCK_SIZE // (N_STAGES * n * stack.rows), LEAST_AHEAD, BLOCK))
             end = j
             while end < last and modes[end] == n and end - j < most:
                 end += 1

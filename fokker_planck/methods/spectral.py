@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fokker_planck.frame import Frame, graded_integral, integral_at, moment_frame
 from fokker_planck.functionals import watched
 from fokker_planck.methods.base import Progress, SolverError
-from fokker_planck.methods.framed import Problem, Stack
+from fokker_planck.methods.framed import Family, Problem, Stack
 from fokker_planck.methods.lawson import COARSER, MAX_MODES, Pass, adaptive_pass, fixed_pass
 from fokker_planck.methods.modes import good_size, resized, to_modes, to_nodes
 from fokker_planck.methods.runge_kutta import halved
@@ -24,11 +24,13 @@ from fokker_planck.model import Dynamics
 from fokker_planck.model.dynamics import breaks_of
 from fokker_planck.pilot import Outer, pilot_times, run_pilots
 from fokker_planck.readings import GridReading
-from fokker_planck.runs import grid_run
+from fokker_planck.runs import Budget, grid_run
 from fokker_planck.tails import TailBound, tail_bound
 
 Array = NDArray[np.float64]
 Found = tuple[GridReading, dict[str, Any]]
+#: what was read off to judge a run: values and budgets by name
+Judged = dict[str, tuple[Array, Budget]]
 N_ATTEMPTS = 5
 #: how many more modes the second run has
 FINER = 1.25
@@ -53,7 +55,10 @@ ENOUGH = 0.6
 
 
 def framed(
-    process: Dynamics, frame: Frame | None = None, bound: TailBound | None = None
+    process: Dynamics,
+    frame: Frame | None = None,
+    bound: TailBound | None = None,
+    series: Array | None = None,
 ) -> Problem:
     """Return a problem in its outer box: where the tail bound puts it.
 
@@ -64,6 +69,8 @@ def framed(
         Another process's frame, to share it.
     bound : TailBound, optional
         Its tail bound, where it is known already.
+    series : ndarray, optional
+        The integral of the diffusivity in that frame, from a process with the same noise.
 
     Raises
     ------
@@ -74,12 +81,19 @@ def framed(
     if not (np.all(np.isfinite(bound.static_box())) or np.all(np.isfinite(bound.lipschitz))):
         raise SolverError("spectral: no tail bound gives a usable box")
     frame = moment_frame(process) if frame is None else frame
-    horizon = process.horizon
     m, s, _, _ = frame.at(bound.taus)
     lower, upper = bound.interval(mean=m, slack=1.0)
     low, high = float(((lower - m) / s).min()), float(((upper - m) / s).max())
     if not np.isfinite(high - low) or high - low > 1e4:
         raise SolverError("spectral: no tail bound gives a usable box")
+
+    if series is None:
+        series = _diffusion_series(process, frame, bound.taus)
+    return Problem(process, frame, low, high - low, series, bound, None)
+
+
+def _diffusion_series(process: Dynamics, frame: Frame, taus: Array) -> Array:
+    horizon = process.horizon
 
     def rate(tau: Array) -> Array:
         return np.asarray(0.5 * np.asarray(process.noise(tau)) ** 2 / frame.at(tau)[1] ** 2)
@@ -91,9 +105,9 @@ def framed(
         times = np.linspace(0.0, horizon, 8193)
         dense = float(np.trapezoid(rate(times), times))
         smooth = smooth and abs(float(integral_at(series, horizon, horizon)) - dense) < 1e-5 * dense
-    if not smooth or np.any(rate(bound.taus) <= 0):
+    if not smooth or np.any(rate(taus) <= 0):
         raise SolverError("spectral: the noise amplitude vanishes or is not smooth in time")
-    return Problem(process, frame, low, high - low, series, bound, None)
+    return series
 
 
 def with_pilots(problems: list[Problem]) -> list[Problem]:
@@ -138,7 +152,9 @@ def boxed(problems: list[Problem], level: float, common: bool) -> list[Problem]:
         low = min(problem.lower for problem in inner)
         high = max(problem.lower + problem.length for problem in inner)
         inner = [replace(problem, lower=low, length=high - low) for problem in inner]
-    steps = max(problem.expected_steps() for problem in inner)
+    # in a common frame the speed is convex along a family of drifts: its ends have the largest
+    asked = [inner[0], inner[-1]] if common else inner
+    steps = max(problem.expected_steps() for problem in asked)
     if steps > MOST_STEPS:
         raise SolverError(
             f"spectral: about {steps:.1g} explicit steps, more than {MOST_STEPS}: too stiff"
@@ -188,17 +204,18 @@ def solve_spectral(
     """
     if process.deterministic:
         raise ValueError("method spectral needs noise_level > 0 (the SDE sampler)")
-    return solve_posed([pose(process)], None, taus, tol, progress)[0]
+    reading, cost, _ = solve_posed([pose(process)], None, taus, tol, progress)[0]
+    return reading, cost
 
 
 def solve_posed(
     problems: list[Problem],
-    family: tuple[Dynamics, Dynamics, Array] | None,
+    family: Family | None,
     taus: Array,
     tol: float,
     progress: Progress | None,
-) -> list[Found]:
-    """Solve problems together, on one mesh: see ``Stack`` for ``family``.
+) -> list[tuple[GridReading, dict[str, Any], Judged]]:
+    """Solve problems together, on one mesh: ``family`` says that they share a frame.
 
     Raises
     ------
@@ -234,8 +251,9 @@ def solve_posed(
         if not all(np.all(np.isfinite(u)) for u in fine):
             raise SolverError("spectral: unstable at the steps that the error allows")
         readings = _readings(outer, added, taus, first, mesh, fine, tol)
-        worst = max(resolution for _, resolution, _ in readings)
-        tail = max(tail for _, _, tail in readings)
+        budgets = [budget for _, judged in readings for _, budget in judged.values()]
+        worst = max(float((b["resolution"] + b["frame"]).max()) for b in budgets)
+        tail = max(float(b["tail"].max()) for b in budgets)
         resolved = worst <= ENOUGH * tol or max(local_tol, mode_tol) <= LEAST_TOL
         resolved = resolved or max([n_fine, *modes]) >= MAX_MODES
         if resolved and (tail <= 0.5 * ENOUGH * tol or level <= LEAST_LEVEL):
@@ -251,7 +269,7 @@ def solve_posed(
         "evaluations": 12 * (mesh.size - 1),
         "local_error_sum": first.local_error,
     }
-    return [(reading, dict(cost)) for reading, _, _ in readings]
+    return [(reading, dict(cost), judged) for reading, judged in readings]
 
 
 def _start(stack: Stack, mode_tol: float) -> Array:
@@ -266,9 +284,15 @@ def _start(stack: Stack, mode_tol: float) -> Array:
 
 
 def _readings(
-    stack: Stack, added: Array, taus: Array, first: Pass, mesh: Array, fine: list[Array], tol: float,
-) -> list[tuple[GridReading, float, float]]:  # fmt: skip
-    """Return per row the reading, and the largest errors by resolution and by the tail."""
+    stack: Stack,
+    added: Array,
+    taus: Array,
+    first: Pass,
+    mesh: Array,
+    fine: list[Array],
+    tol: float,
+) -> list[tuple[GridReading, Judged]]:
+    """Return per row the reading, and what was read to judge it."""
     out = []
     coarse_mesh, means = np.array(first.mesh), np.array(first.means)
     modes = max(u.shape[-1] - 2 for u in fine)
@@ -299,10 +323,9 @@ def _readings(
                 "frame": best * dy + np.gradient(moved, axis=1),
             }
             reading = GridReading(run, companions, tail, far)
-            budgets = [reading.read(functional)[1] for functional in watched(problem.process)]
-            rough = max(float(budget["quadrature"].max()) for budget in budgets)
+            judged = {item.name: reading.read(item) for item in watched(problem.process)}
+            rough = max(float(budget["quadrature"].max()) for _, budget in judged.values())
             if rough <= 0.1 * tol or 4 * n > MOST_NODES:
                 break
-        resolution = max(float((b["resolution"] + b["frame"]).max()) for b in budgets)
-        out.append((reading, resolution, max(float(b["tail"].max()) for b in budgets)))
+        out.append((reading, judged))
     return out
