@@ -1,5 +1,6 @@
 """Densities: the guided reverse process and its Fokker-Planck equation."""
 
+from fokker_planck.batch import solve_batch, strength_sweep
 from fokker_planck.density import Density
 from fokker_planck.distances import kl_divergence, total_variation, wasserstein
 from fokker_planck.estimate import Estimate
@@ -70,6 +71,8 @@ __all__ = [
     "schedule_named",
     "score_error",
     "solve",
+    "solve_batch",
+    "strength_sweep",
     "total_variation",
     "unguided_law",
     "unguided_moments",
