@@ -26,9 +26,13 @@ def deciding(evidence: Sequence[Evidence]) -> Evidence:
 
 def examine(claim: Claim, case: Case) -> tuple[list[Record], Verdict | None]:
     """Return the hypotheses as found on the case, and the verdict if they already settle it."""
-    found: list[tuple[str, Condition]] = [
-        (h.name, h.examine(case.process)) for h in claim.hypotheses
-    ]
+    from proofs_check.claims.hypotheses import IMPLIED
+
+    implied = [(h.name, h.examine(case.process)) for h in IMPLIED if h.name not in claim.covers]
+    found: list[tuple[str, Condition]] = [c for c in implied if c[1].status == "refuted"]
+    # hypotheses are worded for such models: on others they are not looked at
+    if not found:
+        found = [(h.name, h.examine(case.process)) for h in claim.hypotheses]
     records = [{"name": name, "status": c.status, "detail": c.detail} for name, c in found]
     statuses = [c.status for _, c in found]
     if "refuted" in statuses:

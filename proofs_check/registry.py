@@ -60,14 +60,25 @@ class Case:
             ).tolist(),
         }
         lam = p.noise_level
+        # what only some models have is left out of the records of the others
+        more: dict[str, Any] = {}
+        if p.mixture.labels is not None:
+            more["labels"] = p.mixture.labels.tolist()
+        if len(p.schedule.spec()) > 1:
+            more["schedule_parameters"] = p.schedule.spec()
+        if p.stop:
+            more["stop"] = p.stop
+        if p.perturbation is not None:
+            more["perturbation"] = p.perturbation.spec(p.dimension, p.start_time)
         return {
             **mixture,
+            **more,
             "target": p.target,
             "strength": p.strength,
             "guidance": p.guidance.spec(),
             "noise_level": lam,
             "sampler": {0.0: "ode", 1.0: "sde"}.get(lam, f"noise_level={lam:g}"),
-            "horizon": p.horizon,
+            "horizon": p.start_time,
             "schedule": p.schedule.spec()["name"],
             "initial": p.initial.spec(),
         }
@@ -128,6 +139,8 @@ class Claim:
         Both sides are equal in every case, so that every case is a control.
     statements : callable
         Number of statistical statements made on a case: the run shares 1e-3 among them.
+    covers : frozenset of str
+        Names of implied hypotheses (``claims.hypotheses.IMPLIED``) that the claim does without.
     cost : float
         Seconds that a case takes, roughly: dear cases are started first.
     """
@@ -143,6 +156,7 @@ class Claim:
     confirm: Callable[[Case, Context, Evidence], Witness]
     equality: bool = False
     statements: Callable[[Case], int] = no_statements
+    covers: frozenset[str] = frozenset()
     note: str = ""
     cost: float = 1.0
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from fokker_planck import ReverseProcess
+from fokker_planck import GaussianMixture, PairProcess, ReverseProcess
 from fokker_planck.model.checks import one_of, shown, whole_number
 from proofs_check.alarms import FAMILY_RATE, apply_holm
 from proofs_check.casework import run_case
@@ -119,13 +120,48 @@ def verify(
     :mod:`proofs_check.verdict`.
     """
     chosen = select(claims)
-    if process is not None and not isinstance(process, ReverseProcess):
-        raise ValueError(f"process must be a ReverseProcess, got {shown(process)}")
+    if process is not None:
+        process = checked_process(process)
     depth = cast(Level, one_of("level", level, LEVELS))
     seed = whole_number("seed", seed, minimum=0)
     jobs = default_jobs() if jobs is None else whole_number("jobs", jobs, minimum=1)
     store = None if out is None else Store(checked_path(out))
     return run(make_plan(chosen, process, depth, seed), store, jobs, on_event)
+
+
+def checked_process(process: Any) -> ReverseProcess:
+    """Return the process that claims see: with a posterior, and without labels that say nothing.
+
+    Where the target's class is one component, labels of the others change no score.
+    """
+    if isinstance(process, PairProcess):
+        raise ValueError("process must have a posterior, got a pair of class and total law")
+    if not isinstance(process, ReverseProcess):
+        raise ValueError(f"process must be a ReverseProcess, got {shown(process)}")
+    try:
+        pickle.dumps(process)
+    except Exception:
+        raise ValueError(
+            f"process must be made of importable functions, got {shown(process)}"
+        ) from None
+    mixture = process.mixture
+    own = mixture.members(process.target)
+    if mixture.labels is None or own.size > 1:
+        return process
+    plain = GaussianMixture(
+        mixture.weights, mixture.means, mixture.covariances, atoms=mixture.singular
+    )
+    return ReverseProcess(
+        plain,
+        int(own[0]),
+        process.guidance,
+        process.noise_level,
+        process.horizon,
+        process.schedule,
+        process.initial,
+        process.stop,
+        process.perturbation,
+    )
 
 
 def checked_path(out: Any) -> str | os.PathLike[str]:

@@ -125,6 +125,21 @@ def _unguided(process: ReverseProcess) -> Condition:
     return Condition("proved" if zero else "refuted", f"the strength is {process.strength:g}")
 
 
+def _one_gaussian(process: ReverseProcess) -> Condition:
+    count = process.mixture.members(process.target).size
+    if count == 1 and process.mixture.labels is None:
+        return Condition("proved")
+    what = f"the class of the target has {count} components" if count > 1 else "there are labels"
+    return Condition("refuted", what)
+
+
+def _exact(process: ReverseProcess) -> Condition:
+    error = process.perturbation
+    if error is None:
+        return Condition("proved")
+    return Condition("refuted", f"the {error.kind} has a stated error")
+
+
 GRAM = Hypothesis(
     "Gram condition", "<mu_y - mu_k, mu_y - mu_l> >= 0 for all k, l != y of positive weight", _gram
 )
@@ -149,3 +164,9 @@ OU = Hypothesis(
     "Ornstein-Uhlenbeck", "the forward process is dX = -X dt + sqrt(2) dB", _ornstein_uhlenbeck
 )
 UNGUIDED = Hypothesis("strength 0", "the guidance strength is 0", _unguided)
+ONE_GAUSSIAN = Hypothesis(
+    "class of one Gaussian", "the target's class is a single component", _one_gaussian
+)
+EXACT = Hypothesis("exact scores", "score and classifier are those of the model", _exact)
+#: what every claim supposes unless it says that it covers more; reported where it is not so
+IMPLIED = (ONE_GAUSSIAN, CONSTANT, EXACT)

@@ -143,7 +143,9 @@ def coupled_rise(
     n_paths, default = SIZES[context.level]
     # the Euler rule keeps the order of paths only while its multiplier is positive (T1-discrete)
     narrow = min(1.0, float(guided.mixture.variances.min()))
-    rate = (1 + guided.noise_level**2) / narrow
+    times = guided.forward_time(np.linspace(0.0, guided.horizon, 65))
+    fastest = float(np.max(guided.schedule.diffusivity(times)))
+    rate = (1 + guided.noise_level**2) * fastest / narrow
     n_steps = max(n_steps or default, int(np.ceil(guided.horizon * rate)))
     paths = sc.couple(
         guided,

@@ -200,4 +200,5 @@ CLAIM = Claim(
     gather=gather,
     confirm=confirm,
     statements=statements,
+    covers=frozenset({"class of one Gaussian"}),
 )

@@ -45,6 +45,11 @@ def report_numbers(numbers: dict[str, Estimate], extra: dict[str, Any], title: s
     quantity_table(title, rows)
 
 
+def quantities_of(process: Any) -> list[str]:
+    """Return what a solution of a process says; a pair of laws has no posterior."""
+    return [k for k in QUANTITIES if k != "posterior_mass" or hasattr(process, "log_posterior")]
+
+
 def check_numbers(source: str, numbers: dict[str, Estimate]) -> None:
     """Fail if a value is not a number."""
     import numpy as np
@@ -146,7 +151,7 @@ def solve(
         numpy_silent(),
     ):
         solution = fp.solve(process, taus=times, method=method, tol=tol, progress=progress)
-        numbers = {name: getattr(solution, name)[-1] for name in QUANTITIES}
+        numbers = {name: getattr(solution, name)[-1] for name in quantities_of(process)}
     seconds = perf_counter() - start
     if path is not None:
         from proofs_check.figures import save_figure
@@ -225,18 +230,19 @@ def sample(
         )
         check_points(samples)
         record = samples.to_dict()
+        averages = {"mean": samples.mean}
+        if hasattr(process, "log_posterior"):
+            averages = {"posterior_mass": samples.posterior_mass, **averages}
     seconds = perf_counter() - start
     if as_json:
         print_json({**record, "seconds": round(seconds, 4)})
     elif not quiet:
         numbers = {
-            "posterior_mass": samples.posterior_mass,
-            "mean": samples.mean,
+            **averages,
             "entropy (neighbours, a diagnostic)": samples.entropy,
         }
         extra = {name: record[name] for name in ("n_paths", "n_steps", "rule", "seed")}
         title = "Sampler output (intervals do not cover the bias of the step size)"
         report_numbers(numbers, {**extra, "seconds": f"{seconds:.2f}"}, title)
-    averages = {"posterior_mass": samples.posterior_mass, "mean": samples.mean}
     check_numbers(f"the {step_rule} rule", averages)
     return 0

@@ -15,7 +15,7 @@ import click
 from proofs_check.cli.errors import REAL, WHOLE, BadInputError, bad_input, one_line
 
 if TYPE_CHECKING:
-    from fokker_planck import ReverseProcess
+    from fokker_planck.model import GuidedProcess
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,6 +33,11 @@ MODEL_FIELDS = (
     "initial",
     "schedule",
     "guidance",
+    "labels",
+    "stop",
+    "perturbation",
+    "class_law",
+    "total_law",
 )
 
 
@@ -56,31 +61,51 @@ class JsonValue(click.ParamType):
             raise BadInputError(f"{field} must be JSON such as [0.5, 0.5], got {text}") from None
 
 
+SCHEDULE_HELP = (
+    "Forward process: ou (default), linear-vp[:min,max[,span]], cosine[:offset] or ve[:rate]."
+)
+GUIDANCE_HELP = (
+    "constant (default), linear:A,B (strength A at the start, B at t = 0), interval:LO,HI "
+    "(forward times), noise:LO,HI (noise over signal) or power:Q."
+)
+PERTURBATION_HELP = (
+    "A stated error a cos(k.x + phase) along k: score:a,k[,phase] or classifier:a,k[,phase]; "
+    "in d dimensions k is d numbers."
+)
+LAW_HELP = (
+    "With --total-law, in place of weights, means and target: JSON with weights, means and "
+    "covariances, or logistic|laplace|uniform[:location,scale] (with --stop)."
+)
+
+
 def model_options(required: bool) -> Callable[[Command], Command]:
     """Return a decorator that adds the model options.
 
-    With ``required``, weights, means and target must be given.
+    With ``required``, :func:`build_process` will ask for weights, means and target, or for the
+    two laws of a pair.
     """
     json_value = JsonValue()
+    must = "  [required]" if required else ""
     options = [
-        click.option("--weights", type=json_value, required=required, help="[w, ...], sum 1."),
-        click.option(
-            "--means", type=json_value, required=required, help="[m, ...] or [[...], ...]."
-        ),
+        click.option("--weights", type=json_value, help=f"[w, ...], sum 1.{must}"),
+        click.option("--means", type=json_value, help=f"[m, ...] or [[...], ...].{must}"),
         click.option(
             "--covariances", type=json_value, help="A number, one or all; default: identity."
         ),
-        click.option(
-            "--target", type=WHOLE, required=required, help="Guided component, counted from 0."
-        ),
+        click.option("--target", type=WHOLE, help=f"Guided class, counted from 0.{must}"),
         click.option("--strength", type=REAL, help="Guidance strength >= 0; default 0."),
         click.option("--scale", type=REAL, help="Guidance scale, 1 + strength."),
         click.option("--sampler", metavar="ode|sde", help="Default sde."),
         click.option("--noise-level", type=REAL, help="In place of --sampler; 0: ode, 1: sde."),
-        click.option("--horizon", type=REAL, help="Length of time; default 5."),
+        click.option("--horizon", type=REAL, help="Length of time; default: the schedule's."),
         click.option("--initial", metavar="normal|exact", help="Law at the start; default normal."),
-        click.option("--schedule", metavar="NAME", help="Forward process; default and only: ou."),
-        click.option("--guidance", metavar="RULE", help="Default and only: constant."),
+        click.option("--schedule", metavar="NAME[:P,..]", help=SCHEDULE_HELP),
+        click.option("--guidance", metavar="RULE[:P,..]", help=GUIDANCE_HELP),
+        click.option("--labels", type=json_value, help="[class, ...] of the components, from 0."),
+        click.option("--stop", type=REAL, help="Forward time of the output; default 0."),
+        click.option("--perturbation", metavar="KIND:P,..", help=PERTURBATION_HELP),
+        click.option("--class-law", metavar="LAW", help=LAW_HELP),
+        click.option("--total-law", metavar="LAW", help="The same, for the total law."),
     ]
 
     def decorate(command: Command) -> Command:
@@ -106,7 +131,7 @@ def short(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def build_process(values: dict[str, Any]) -> ReverseProcess:
+def build_process(values: dict[str, Any]) -> GuidedProcess:
     """Return the process that the model options state.
 
     Raises
@@ -114,34 +139,55 @@ def build_process(values: dict[str, Any]) -> ReverseProcess:
     BadInputError
         If a field is missing, malformed or out of range.
     """
-    for field in ("weights", "means", "target"):
+    pair = values["class_law"] is not None or values["total_law"] is not None
+    own = ("weights", "means", "covariances", "target", "labels")
+    if pair:
+        for field in own:
+            if values[field] is not None:
+                raise BadInputError(f"{field} and class_law exclude each other, got both")
+    for field in ("class_law", "total_law") if pair else ("weights", "means", "target"):
         if values[field] is None:
-            given = next(name for name in MODEL_FIELDS if values[name] is not None)
+            given = next((name for name in MODEL_FIELDS if values[name] is not None), None)
+            if given is None:
+                raise BadInputError(f"{field} must be given, got nothing (--{field} ...)")
             raise BadInputError(f"{field} must be given along with {given}, got nothing")
-    from fokker_planck import GaussianMixture, reverse_process
-    from fokker_planck.model import schedule_named
-    from fokker_planck.model.checks import one_of
-
     for field in MODEL_FIELDS:
         refuse_booleans(field, values[field], values[field])
+    from fokker_planck import GaussianMixture, pair_process, reverse_process
+    from proofs_check.cli.grammar import (
+        guidance_stated,
+        law_stated,
+        perturbation_stated,
+        schedule_stated,
+    )
+
     with bad_input():
-        one_of("guidance", values["guidance"] or "constant", ("constant",))
-        mixture = GaussianMixture(values["weights"], values["means"], values["covariances"])
-        horizon = values["horizon"]
-        return reverse_process(
-            mixture,
-            values["target"],
-            strength=values["strength"],
-            scale=values["scale"],
-            sampler=values["sampler"],
-            noise_level=values["noise_level"],
-            horizon=5.0 if horizon is None else horizon,
-            schedule=schedule_named("ou" if values["schedule"] is None else values["schedule"]),
-            initial=values["initial"],
+        schedule = schedule_stated(values["schedule"])
+        horizon, stop = values["horizon"], 0.0 if values["stop"] is None else values["stop"]
+        strength = {name: values[name] for name in ("strength", "scale")}
+        settings = {
+            **guidance_stated(values["guidance"], strength, schedule, horizon),
+            "sampler": values["sampler"],
+            "noise_level": values["noise_level"],
+            "horizon": horizon,
+            "stop": stop,
+            "schedule": schedule,
+            "initial": values["initial"],
+        }
+        if pair:
+            laws = [law_stated(k, values[k], schedule, stop) for k in ("class_law", "total_law")]
+            settings["perturbation"] = perturbation_stated(
+                values["perturbation"], laws[0].dimension
+            )
+            return pair_process(*laws, **settings)
+        mixture = GaussianMixture(
+            values["weights"], values["means"], values["covariances"], values["labels"]
         )
+        settings["perturbation"] = perturbation_stated(values["perturbation"], mixture.dimension)
+        return reverse_process(mixture, values["target"], **settings)
 
 
-def optional_process(values: dict[str, Any]) -> ReverseProcess | None:
+def optional_process(values: dict[str, Any]) -> GuidedProcess | None:
     """Return the stated process, or None where no model option was given at all."""
     if all(value is None for value in values.values()):
         return None

@@ -16,6 +16,8 @@ from proofs_check.cli.output import print_json
 from proofs_check.cli.progress import ORDER, LiveTable, Progress, Silent
 
 if TYPE_CHECKING:
+    from fokker_planck import ReverseProcess
+    from fokker_planck.model import GuidedProcess
     from proofs_check import Report
 
 DEFAULT_OUT = "proofs-check-out"
@@ -53,7 +55,7 @@ def verify(
     """
     if quick and full:
         raise BadInputError("level must be one of --quick and --full, got both")
-    process = optional_process(model)
+    process = with_posterior(optional_process(model))
     from fokker_planck.model.checks import whole_number
 
     with bad_input():
@@ -76,6 +78,17 @@ def verify(
         click.echo(summary_line(report, perf_counter() - start))
         click.echo(f"report: {page}")
     return report.exit_code
+
+
+def with_posterior(process: GuidedProcess | None) -> ReverseProcess | None:
+    """Return a process if it has a posterior; a pair of laws has none."""
+    if process is None:
+        return None
+    from fokker_planck import ReverseProcess
+
+    if not isinstance(process, ReverseProcess):
+        raise BadInputError("class_law must not be given here: claims need a posterior, got a pair")
+    return process
 
 
 def watcher(silent: bool) -> Progress:
@@ -101,7 +114,9 @@ def drawable(process: Any) -> list[str] | None:
     """Return the figures that make sense for a user's own model; None means all."""
     if process is None:
         return None
-    if process.dimension != 1:
+    plain = process.mixture.labels is None and process.is_linear
+    # figures are of one strength, and mark components: on other models they would mislead
+    if process.dimension != 1 or not plain or process.guidance.name != "constant":
         return ["verdicts"]
     # without a rival component there is no confidence to gain or lose
     if (process.mixture.weights > 0).sum() == 1:
