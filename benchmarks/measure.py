@@ -16,7 +16,7 @@ from benchmarks.cases import Case
 #: a run gives entropy and posterior mass, and the claimed error of the worse if it has one
 Run = Callable[[], tuple[float, ...]]
 #: repeat short runs until this many seconds or that many repeats
-REPEAT_SECONDS, REPEATS = 1.5, 9
+REPEAT_SECONDS, REPEATS = 1.0, 9
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Row:
 
     ``seconds`` is the fastest wall time of ``repeats`` warm runs; ``prepare_seconds`` is what went
     before, once: grids, and for py-pde the compilation. ``claimed_error`` is None for peers, which
-    give none.
+    give none. ``cpu_seconds`` is the least processor time: far below ``seconds``, it says that the
+    machine was busy.
     """
 
     case: str
@@ -39,6 +40,7 @@ class Row:
     true_error: float
     claimed_error: float | None = None
     note: str = ""
+    cpu_seconds: float | None = None
 
     def record(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,7 +48,7 @@ class Row:
 
 def measure(case: Case, package: str, settings: str, prepare: Callable[[], Run]) -> Row:
     """Run one setting and return its row; a failure is a row with infinite error and a note."""
-    fastest, repeats, found, note = float("inf"), 0, (float("nan"),) * 2, ""
+    fastest, cpu, repeats, found, note = float("inf"), float("inf"), 0, (float("nan"),) * 2, ""
     started = time.perf_counter()
     prepared = started
     try:
@@ -56,8 +58,9 @@ def measure(case: Case, package: str, settings: str, prepare: Callable[[], Run])
             prepared = time.perf_counter()
             spent = 0.0
             while repeats == 0 or (spent < REPEAT_SECONDS and repeats < REPEATS):
-                before = time.perf_counter()
+                before, cpu_before = time.perf_counter(), time.process_time()
                 found = run()
+                cpu = min(cpu, time.process_time() - cpu_before)
                 fastest = min(fastest, time.perf_counter() - before)
                 spent += time.perf_counter() - before
                 repeats += 1
@@ -75,6 +78,7 @@ def measure(case: Case, package: str, settings: str, prepare: Callable[[], Run])
         case.true_error(float(found[0]), float(found[1])) if not note else float("inf"),
         float(found[2]) if len(found) > 2 and not note else None,
         note,
+        cpu,
     )
 
 

@@ -22,6 +22,7 @@ def run(chosen: argparse.Namespace) -> int:
     """Run everything that was chosen, print it, and write record, table and figure."""
     started = time.perf_counter()
     about = environment()
+    chosen.out.mkdir(parents=True, exist_ok=True)
     print(f"load average {about['load']}, {about['cores']} cores, threads {about['threads']}")
     for name in chosen.cases:
         print(f"{name}: drift of the peers within {CASES[name].check():.0e} of the project's")
@@ -52,18 +53,30 @@ def run(chosen: argparse.Namespace) -> int:
             f"  error {row.true_error:.1e}{claim}",
             flush=True,
         )
+        _keep(chosen.out, rows, [], skipped, about, started)  # an interrupted run leaves these
     rates = [] if chosen.no_sampling else sampling.rates(quick=chosen.quick)
+    _keep(chosen.out, rows, rates, skipped, about, started)
+    _write(chosen.out, rows, rates, skipped, about)
+    return 0
+
+
+def _keep(
+    folder: Path,
+    rows: list[Row],
+    rates: list[dict[str, Any]],
+    skipped: list[str],
+    about: dict[str, Any],
+    started: float,
+) -> None:
+    """Write the record of what was run so far."""
     about |= {"load_after": load(), "seconds": time.perf_counter() - started}
-    chosen.out.mkdir(parents=True, exist_ok=True)
     record = {
         "environment": about,
         "rows": [row.record() for row in rows],
         "sampling": rates,
         "skipped": skipped,
     }
-    write_json(chosen.out / RECORD, record)
-    _write(chosen.out, rows, rates, skipped, about)
-    return 0
+    write_json(folder / RECORD, record)
 
 
 def redraw(folder: Path) -> int:

@@ -59,8 +59,8 @@ PY_PDE_RUNS: dict[str, list[tuple[float, str, float]]] = {
         *[(0.001, "DOP853", 1e-8)],
     ],
     "C": [
-        *[(0.2, "runge-kutta", 1e-5), (0.1, "runge-kutta", 1e-6), (0.2, "DOP853", 1e-5)],
-        *[(0.1, "DOP853", 1e-6), (0.05, "DOP853", 1e-6)],
+        # its own stepper takes half a minute to compile here and is within 15 % of this one
+        *[(0.2, "DOP853", 1e-5), (0.1, "DOP853", 1e-6), (0.05, "DOP853", 1e-6)],
     ],
     "D": [
         *[(0.1, "runge-kutta", 1e-6), (0.05, "runge-kutta", 1e-7), (0.025, "runge-kutta", 1e-7)],
@@ -69,7 +69,7 @@ PY_PDE_RUNS: dict[str, list[tuple[float, str, float]]] = {
 }
 #: (cell width, steps)
 FIPY_RUNS: dict[str, list[tuple[float, int]]] = {
-    "A1": [(0.1, 100), (0.03, 200), (0.02, 400), (0.005, 1000), (0.0025, 2000)],
+    "A1": [(0.1, 100), (0.03, 200), (0.02, 400), (0.005, 1000)],
     "B1": [(0.1, 100), (0.03, 200), (0.01, 800), (0.0025, 1600)],
     "C": [(0.25, 100), (0.125, 200), (0.0625, 300)],
     "D": [(0.25, 100), (0.125, 200), (0.0625, 300)],
