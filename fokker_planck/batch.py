@@ -7,29 +7,23 @@ hardest of them; everything else is solved one after the other.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fokker_planck.estimate import Estimate
-from fokker_planck.frame import moment_frame
 from fokker_planck.methods.base import Progress, SolverError, output_times
-from fokker_planck.methods.framed import Family, Problem
-from fokker_planck.methods.spectral import framed, solve_posed, with_pilots
 from fokker_planck.model import ConstantStrength, Dynamics
 from fokker_planck.model.checks import real_number, shown
 from fokker_planck.model.dynamics import breaks_of
 from fokker_planck.solution import Solution
 from fokker_planck.solve import solve
-from fokker_planck.tails import tail_bound
 
 Array = NDArray[np.float64]
 #: most rows of a stack, and how far 1 + strength may vary within one
 MOST_ROWS, SPREAD = 32, 2.0
-#: drifts that are affine in the strength are so up to rounding
-ROUNDING = 1e-11
 
 
 def solve_batch(
@@ -129,7 +123,7 @@ def _stacks(processes: list[Any]) -> Iterable[list[int]]:
     for i, process in enumerate(processes):
         if process.dimension != 1 or process.deterministic:
             continue
-        key = _but_for_the_strength(process)
+        key = but_for_the_strength(process)
         if key is not None:
             sweeps.setdefault(key, []).append(i)
         else:
@@ -159,7 +153,7 @@ def _cut(members: list[int], sizes: list[float]) -> Iterable[list[int]]:
             begin = j
 
 
-def _but_for_the_strength(process: Any) -> str | None:
+def but_for_the_strength(process: Any) -> str | None:
     """Return what a process of constant strength is, but for the strength; None for others."""
     guided = isinstance(getattr(process, "guidance", None), ConstantStrength)
     if not guided or not hasattr(process, "with_strength") or not hasattr(process, "spec"):
@@ -170,15 +164,15 @@ def _but_for_the_strength(process: Any) -> str | None:
 
 def _together(processes: list[Any], taus: ArrayLike | None, tol: float) -> list[Solution | None]:
     """Return the solutions of one stack, None where a process has to be solved on its own."""
+    from fokker_planck.methods.sweep import solve_together
+
     started = time.perf_counter()
     times = output_times(taus, processes[0].horizon)
     nothing: list[Solution | None] = [None] * len(processes)
     if len(processes) == 1:
         return nothing
     try:
-        family = family_of(processes)
-        problems = _posed(processes, family)
-        results = solve_posed(problems, family, times, tol, None)
+        results = solve_together(processes, times, tol)
     except SolverError:
         return nothing
     share = (time.perf_counter() - started) / len(processes)
@@ -193,59 +187,3 @@ def _together(processes: list[Any], taus: ArrayLike | None, tol: float) -> list[
         worst = max(float(np.max(vars(solution)[name].error)) for name in judged)
         out.append(solution if worst <= tol else None)
     return out
-
-
-def family_of(processes: list[Any]) -> Family | None:
-    """Return the line on which the drifts of a sweep lie; None where they do not."""
-    keys = {_but_for_the_strength(process) for process in processes}
-    if None in keys or len(keys) > 1:
-        return None
-    values = np.array([process.guidance.value for process in processes])
-    low, high = int(np.argmin(values)), int(np.argmax(values))
-    width = float(values[high] - values[low])
-    share = (values - values[low]) / width if width > 0 else np.zeros(values.size)
-    family = Family(processes[low], processes[high], share)
-    # held against the drift of one in the middle
-    middle = int(np.argmin(np.abs(share - 0.5)))
-    process = processes[middle]
-    law = process.initial
-    x = float(law.mean[0]) + np.sqrt(float(law.covariance[0, 0])) * np.linspace(-6, 6, 25)
-    at = process.horizon * np.array([[0.1], [0.6], [0.95]])
-    first, second, direct = (item.drift(x, at) for item in (*family[:2], process))
-    gap = np.abs(first + share[middle] * (second - first) - direct)
-    scale = np.abs(first) + np.abs(second) + np.abs(direct)
-    return family if np.all(gap <= ROUNDING * (scale + 1e-300)) else None
-
-
-def _posed(processes: list[Any], family: Family | None) -> list[Problem]:
-    """Return the problems with their pilots; those of a family share a frame."""
-    if family is None:
-        return with_pilots([framed(process) for process in processes])
-    middle = int(np.argmin(np.abs(family.share - 0.5)))
-    frame = moment_frame(processes[middle])
-    ends: dict[Any, Any] = {}
-
-    def field(share: float) -> Callable[[Array, Array], tuple[Array, Array]]:
-        """Return drift and divergence at a share of the way, from those at both ends."""
-
-        def at(x: Array, taus: Array) -> tuple[Array, Array]:
-            if not ends:
-                one = family.first.drift_and_divergence(x, taus)
-                two = family.second.drift_and_divergence(x, taus)
-                ends["start"], ends["way"] = one, [b - a for a, b in zip(one, two, strict=True)]
-            drift, divergence = (
-                a + share * w for a, w in zip(ends["start"], ends["way"], strict=True)
-            )
-            return drift, divergence
-
-        return at
-
-    bounds = [
-        tail_bound(process, field(float(share)))
-        for process, share in zip(processes, family.share, strict=True)
-    ]
-    first = framed(processes[0], frame, bounds[0])
-    problems = [first]
-    for process, bound in zip(processes[1:], bounds[1:], strict=True):
-        problems.append(framed(process, frame, bound, first.diffusion_series))
-    return with_pilots(problems)
