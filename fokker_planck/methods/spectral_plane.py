@@ -1,0 +1,298 @@
+"""Fourier pseudo-spectral method for noisy processes in the plane: box, resolutions, and error.
+
+The first run chooses steps and modes (``lawson_plane``) and finds a box that holds the law; the
+second repeats it with every step halved and a quarter more modes along each axis. Their difference
+is the error in time and space together, and belongs to the first: the second is returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+from scipy.special import ndtri
+
+from fokker_planck.frame_plane import RootFrame, root_frame
+from fokker_planck.functionals import watched
+from fokker_planck.methods.base import Progress, SolverError
+from fokker_planck.methods.lawson_plane import (
+    GROWTH,
+    MAX_MODES,
+    BoxTooSmall,
+    Complex,
+    PlanePass,
+    PlaneProblem,
+    Shape,
+    adaptive_pass,
+    fixed_pass,
+    good_size,
+    resized,
+)
+from fokker_planck.methods.runge_kutta import N_STAGES, halved, tableau
+from fokker_planck.model import Dynamics
+from fokker_planck.readings import GridReading
+from fokker_planck.runs import EPS, grid_run
+from fokker_planck.tails_plane import DEPTHS
+
+Array = NDArray[np.float64]
+N_ATTEMPTS = 4
+N_BOXES = 9
+#: how many more modes along each axis the second run has
+FINER = 1.25
+#: nodes per mode and axis on which functionals are summed: they may vary faster than the density
+OVERSAMPLING = (2, 4, 8, 16)
+MOST_NODES = 1 << 19
+LEAST_MODES = 32
+#: local errors, amplitudes and lost probabilities below these are rounding
+LEAST_TOL, LEAST_LOSS = 3e-14, 1e-15
+#: the pilot's box holds the frame's own Gaussian to this level, and may lose so much
+PILOT_LEVEL, PILOT_LOSS, PILOT_TOL = 1e-7, 1e-4, 1e-6
+
+
+def start_ends(process: Dynamics, frame: RootFrame, level: float) -> tuple[Array, Array]:
+    """Return lower and upper ends in y of the start, up to about ``level`` on each side."""
+    law = process.initial
+    motion = frame.at(0.0)
+    reach = -float(ndtri(level))
+    mean = (law.means - motion.centre) @ motion.inverse.T
+    deviation = np.sqrt(np.einsum("ij,kjl,il->ki", motion.inverse, law.covariances, motion.inverse))
+    return (mean - reach * deviation).min(axis=0), (mean + reach * deviation).max(axis=0)
+
+
+def _with_ramps(lower: Array, upper: Array) -> tuple[Array, Array]:
+    """Return ends that leave room for the shallowest ramps of N2f beyond the given ones."""
+    room = DEPTHS[0] / (1 - 2 * DEPTHS[0]) * (upper - lower)
+    return lower - room, upper + room
+
+
+def pilot_box(
+    process: Dynamics, frame: RootFrame, taus: Array, level: float
+) -> tuple[Array, Array]:
+    """Return the ends of a box chosen from a cheap run: how far its marginals' tails reach.
+
+    The start's own tails are known; what the box really loses is measured later (N2f).
+    """
+    reach = -float(ndtri(PILOT_LEVEL))
+    lower, upper = start_ends(process, frame, PILOT_LEVEL)
+    ends = _with_ramps(np.minimum(lower, -reach), np.maximum(upper, reach))
+    tols = (PILOT_TOL, PILOT_TOL, PILOT_LOSS)
+    _, pilot, _, _ = _boxed_pass(process, frame, ends, taus[-1:], tols, _silent, level)
+    lower, upper = start_ends(process, frame, level)
+    reaches = np.array(pilot.reach).reshape(-1, 2, 2)
+    return _with_ramps(
+        np.minimum(lower, reaches[:, :, 0].min(axis=0, initial=np.inf)),
+        np.maximum(upper, reaches[:, :, 1].max(axis=0, initial=-np.inf)),
+    )
+
+
+def _silent(tau: float) -> None:
+    """Report nothing."""
+
+
+def widened(ends: tuple[Array, Array], left: Array, allowed: float) -> tuple[Array, Array]:
+    """Return wider ends where ``left`` (axis, side) is more than its share of what is allowed.
+
+    As far as a Gaussian tail would have to be followed.
+    """
+    share = allowed / 4
+    need = np.log(np.maximum(share, 1e-300)) / np.log(np.minimum(left, 0.5))
+    factor = np.where(left > 0.3 * share, np.clip(1.05 * np.sqrt(need), 1.08, 1.4), 1.0)
+    lower, upper = ends
+    return lower * factor[:, 0], upper * factor[:, 1]
+
+
+def _start(problem: PlaneProblem, mode_tol: float) -> tuple[Complex, Shape]:
+    """Return the transform of the start on as many nodes as it takes."""
+    shape = (LEAST_MODES, LEAST_MODES)
+    while True:
+        u = fft.rfft2(problem.start_density(shape))
+        n1, n2 = shape
+        size = mode_tol * abs(u[0, 0])
+        # the middle of the first axis and the end of the second are the highest modes
+        crowded = [
+            np.abs(part).max() > size
+            for part in (u[int(0.4 * n1) : n1 - int(0.4 * n1) + 1], u[:, int(0.4 * n2) :])
+        ]
+        if not any(crowded):
+            return u, shape
+        n1, n2 = (good_size(GROWTH * n) if c else n for n, c in zip(shape, crowded, strict=True))
+        shape = (n1, n2)
+        if max(shape) > MAX_MODES:
+            raise SolverError(f"spectral: the start needs more than {MAX_MODES} modes on an axis")
+
+
+def _boxed_pass(
+    process: Dynamics, frame: RootFrame, ends: tuple[Array, Array], taus: Array,
+    tols: tuple[float, float, float], report: Callable[[float], None],
+    level: float | None = None,
+) -> tuple[PlaneProblem, PlanePass, Shape, tuple[Array, Array]]:  # fmt: skip
+    """Run adaptively, in wider boxes until no more than allowed may have left."""
+    local_tol, mode_tol, allowed = tols
+    for attempt in range(N_BOXES):
+        problem = PlaneProblem(process, frame, ends[0], ends[1] - ends[0])
+        u, shape = _start(problem, mode_tol)
+        try:
+            first = adaptive_pass(
+                problem, u, shape, taus, local_tol, mode_tol, allowed, report, level
+            )
+            return problem, first, shape, ends
+        except BoxTooSmall as small:
+            if attempt == N_BOXES - 1:
+                raise
+            ends = widened(ends, small.left, allowed)
+    raise AssertionError
+
+
+def solve_spectral_plane(
+    process: Dynamics, taus: Array, tol: float, progress: Progress | None,
+) -> tuple[GridReading, dict[str, Any]]:  # fmt: skip
+    """Solve the Fokker-Planck equation of a noisy process in the plane.
+
+    Parameters
+    ----------
+    process : Dynamics
+        Two-dimensional, noise amplitude positive.
+    taus : ndarray, shape (m,)
+        Output times.
+    tol : float
+        Requested error of entropy, mean and posterior mass.
+    progress : callable or None
+
+    Raises
+    ------
+    ValueError
+        If the process has no noise.
+    SolverError
+        If the law leaves every box, or is too narrow for one frame, or the step size collapses.
+
+    Notes
+    -----
+    docs/theory.md, N2f and N3e. In memory: thirteen slopes, twelve decay factors and twenty
+    coefficients of the velocity, each of the size of the grid, and the outputs.
+    """
+    if process.deterministic:
+        raise ValueError("method spectral needs noise_level > 0 (the SDE sampler)")
+    times = np.linspace(0.0, process.horizon, 1025)
+    if np.any(np.asarray(process.noise(times)) <= 0):
+        raise SolverError("spectral: the noise amplitude vanishes")
+    frame = root_frame(process)
+    local_tol, mode_tol = max(0.3 * tol, LEAST_TOL), max(0.2 * tol, LEAST_TOL)
+    allowed = max(2e-3 * tol, LEAST_LOSS)
+    ends = pilot_box(process, frame, taus, 1e-2 * allowed)
+    for attempt in range(N_ATTEMPTS):
+
+        def report(tau: float, base: float = 0.0, share: float = 1.0, a: int = attempt) -> None:
+            if progress is not None:
+                progress(a + base + share * tau / process.horizon, N_ATTEMPTS)
+
+        problem, first, shape, ends = _boxed_pass(
+            process, frame, ends, taus, (local_tol, mode_tol, allowed), partial(report, share=0.3)
+        )
+        mesh = halved(np.array(first.mesh))
+        shapes = [_finer(item) for item in first.shapes for _ in (0, 1)]
+        begin = shapes[0] if shapes else _finer(shape)
+        fine = fixed_pass(
+            problem, fft.rfft2(problem.start_density(begin)), begin, taus, mesh, shapes,
+            0.1 * local_tol, 0.8 * first.block, partial(report, base=0.3, share=0.7),
+        )  # fmt: skip
+        if not all(np.all(np.isfinite(u)) for u, _ in fine.outputs):
+            raise SolverError("spectral: unstable at the steps that the error allows")
+        for oversampling in OVERSAMPLING:
+            reading = _read_off(problem, taus, first, fine, oversampling)
+            budgets = [reading.read(functional)[1] for functional in watched(process)]
+            rough = max(float(budget["quadrature"].max()) for budget in budgets)
+            if rough <= 0.1 * tol or 4 * reading.best.points[..., 0].size > MOST_NODES:
+                break
+        worst = max(float((b["resolution"] + b["frame"]).max()) for b in budgets)
+        if worst <= 0.6 * tol or max(local_tol, mode_tol) <= LEAST_TOL:
+            break
+        cut = max(min(0.1, 0.1 * tol / worst), 1e-3)
+        local_tol, mode_tol = max(local_tol * cut, LEAST_TOL), max(mode_tol * cut, LEAST_TOL)
+    cost = {
+        "steps": mesh.size - 1,
+        "modes": max(n for item in [begin, *shapes] for n in item),
+        "evaluations": first.evaluations + fine.evaluations,
+    }
+    return reading, cost
+
+
+def _finer(shape: Shape) -> Shape:
+    return good_size(FINER * shape[0]), good_size(FINER * shape[1])
+
+
+def frame_mismatch(problem: PlaneProblem, mesh: Array) -> tuple[Array, Array]:
+    """Return how far the steps lose track of the frame, as sums over the steps so far.
+
+    A point that rests in x moves in y along a linear flow. The stages see its velocity only; the
+    difference between where a Runge-Kutta step and the frame itself carry it is g + G y.
+    Shapes (steps + 1, 2) and (steps + 1, 2, 2): sums of |g| and of |G|.
+    """
+    a, b, c, _, _ = tableau()
+    h = np.diff(mesh)[:, None, None]
+    motion = problem.frame.at(mesh[:-1, None] + h[:, :, 0] * c)
+    # the flow of y' = source - turn y, on the columns of [offset, identity]
+    source = -np.einsum("stij,stj->sti", motion.inverse, motion.centre_rate)
+    turn = motion.inverse @ motion.root_rate
+    start = np.zeros((h.size, 2, 3))
+    start[:, 0, 1] = start[:, 1, 2] = 1.0
+    slopes: list[Array] = []
+    for s in range(N_STAGES):
+        y = start + h * sum((a[s, j] * slopes[j] for j in range(s)), np.zeros_like(start))
+        slope = -turn[:, s] @ y
+        slope[:, :, 0] += source[:, s]
+        slopes.append(slope)
+    ended = start + h * sum((b[j] * slopes[j] for j in range(N_STAGES)), np.zeros_like(start))
+    edges = problem.frame.at(mesh)
+    back = edges.inverse[1:]
+    exact = np.concatenate(
+        [
+            (back @ (edges.centre[:-1] - edges.centre[1:])[:, :, None]),
+            back @ edges.root[:-1],
+        ],
+        axis=2,
+    )
+    total = np.concatenate([np.zeros((1, 2, 3)), np.cumsum(np.abs(ended - exact), axis=0)])
+    return total[:, :, 0], total[:, :, 1:]
+
+
+def _read_off(
+    problem: PlaneProblem, taus: Array, first: PlanePass, fine: PlanePass, oversampling: int
+) -> GridReading:
+    """Return both runs on one grid, with what the frame and the box may have cost."""
+    largest = np.max([shape for _, shape in fine.outputs], axis=0)
+    shape = (good_size(oversampling * largest[0]), good_size(oversampling * largest[1]))
+    y = problem.points(shape)
+    motion = problem.frame.at(taus)
+    points = motion.centre[:, None, :] + y @ np.swapaxes(motion.root, 1, 2)
+    volume = np.exp(problem.frame.log_volume(taus))[:, None]
+    steps = problem.length / np.array(shape)
+    cell = float(np.prod(steps))
+
+    def densities(run: PlanePass) -> Array:
+        grids = [fft.irfft2(resized(u, size, shape), s=shape) for u, size in run.outputs]
+        return np.array(grids)
+
+    best, companion = densities(fine), densities(first)
+    flat = (taus.size, y.shape[0])
+    density = best.reshape(flat) / volume
+    run = grid_run(taus, points, density, np.broadcast_to(volume * cell, flat), shape)
+    # far below the rounding of the transforms a logarithm tells nothing
+    floor = 2 * np.log(EPS) + np.log(density.max(axis=1, keepdims=True))
+    run = replace(run, log_density=np.maximum(run.log_density, floor))
+    mesh = np.array(fine.mesh)
+    offset, stretch = frame_mismatch(problem, mesh)
+    at = np.searchsorted(mesh, taus)
+    moved = best.copy()
+    for axis in (0, 1):
+        gap = offset[at, axis, None] + stretch[at, axis] @ np.abs(y.T)
+        moved += np.gradient(best * gap.reshape(best.shape), steps[axis], axis=1 + axis)
+    companions = {"resolution": companion, "frame": moved}
+    tail = np.maximum(*(np.array(run.left).sum(axis=(1, 2)) for run in (first, fine)))
+    return GridReading(
+        run, {name: cell * item.reshape(flat) for name, item in companions.items()}, tail
+    )
