@@ -12,39 +12,68 @@ from numpy.typing import NDArray
 
 from fokker_planck.model import Dynamics
 from fokker_planck.model.dynamics import breaks_of
-from fokker_planck.residual.certify import interpolate, summarise
+from fokker_planck.residual.certify import better_of, enclosed, interpolate
 from fokker_planck.residual.chebyshev import lobatto
 from fokker_planck.residual.eulerian import Interpolant
 from fokker_planck.residual.restrict import restricted
 from fokker_planck.solution import Solution
 
 Array = NDArray[np.float64]
-#: degree in time, halvings of the horizon towards its end at first, and rounds of refinement
-DEGREE, FIRST_HALVINGS, ROUNDS = 12, 5, 4
+#: degree in time, panels at first, each shorter by SHRINK than the one before, and rounds
+DEGREE, FIRST_PANELS, ROUNDS = 12, 8, 4
+#: the same in the plane, where every time is large
+DEGREE_PLANE, FIRST_PANELS_PLANE = 10, 6
+SHRINK = 0.6
 MOST_PANELS = 64
+#: starting nodes of characteristics: spacing and reach in deviations
+SPACING, SPACING_PLANE, REACH = 0.06, 0.1, 8.0
 #: the solver is asked for this share of the tolerance, but not for less than LEAST_TOL
 SHARE, LEAST_TOL = 0.05, 1e-10
+SHARE_PLANE = 1.0
 
 
-def dense_times(ends: Array) -> Array:
+def dense_times(ends: Array, degree: int = DEGREE) -> Array:
     """Return Chebyshev-Lobatto times on the panels between ``ends``."""
     parts = [ends[:1]]
     for a, b in zip(ends[:-1], ends[1:], strict=True):
-        nodes = a + 0.5 * (b - a) * (1 + lobatto(DEGREE))
+        nodes = a + 0.5 * (b - a) * (1 + lobatto(degree))
         nodes[-1] = b
         parts.append(nodes[1:])
     return np.concatenate(parts)
 
 
-def first_ends(process: Dynamics, taus: Array) -> Array:
+def first_ends(process: Dynamics, taus: Array, panels: int = FIRST_PANELS) -> Array:
     """Return the first ends of time panels: halving towards the end, outputs and jumps."""
     horizon = process.horizon
-    halvings = horizon * (1 - 0.5 ** np.arange(FIRST_HALVINGS + 1.0))
+    shorter = horizon * (1 - SHRINK ** np.arange(float(panels)))
     wanted = np.concatenate([[0.0, horizon], taus, breaks_of(process)])
     # a panel ends where an output is; no other end so near that the panel would be negligible
     gap = 1e-3 * horizon
-    graded = [t for t in halvings if np.abs(wanted - t).min() > gap]
+    graded = [t for t in shorter if np.abs(wanted - t).min() > gap]
     return np.unique(np.concatenate([wanted, graded]))
+
+
+def dense_solution(
+    solve: Callable[..., Solution],
+    process: Dynamics,
+    taus: Array,
+    method: str,
+    tol: float,
+    spacing: float,
+    progress: Any,
+) -> Solution:
+    """Return a solution at many times; characteristics also start from many nodes."""
+    if process.deterministic and method in ("auto", "characteristics"):
+        from fokker_planck.methods.base import SolverError
+        from fokker_planck.methods.characteristics import solve_characteristics
+
+        try:
+            reading, cost = solve_characteristics(process, taus, tol, progress, spacing, REACH)
+            return Solution(process, taus, "characteristics", reading, cost)
+        except SolverError:
+            if method != "auto":
+                raise
+    return solve(process, taus, method, tol, progress)
 
 
 def solve_certified(
@@ -74,25 +103,30 @@ def solve_certified(
         return solve_certified_plane(solve, process, taus, method, tol, progress)
     ends = first_ends(process, taus)
     best: tuple[float, Solution, Interpolant] | None = None
-    inner = max(SHARE * tol, LEAST_TOL)
-    for _ in range(ROUNDS):
-        solution = solve(process, dense_times(ends), method, inner, progress)
-        interpolant = interpolate(solution, tol)
-        total = float(interpolant.certificate.l1[-1])
-        if best is None or not total >= best[0]:
-            best = (total, solution, interpolant)
-        if total <= tol:
-            break
+    inner, spacing = max(SHARE * tol, LEAST_TOL), SPACING
+    for left in reversed(range(ROUNDS)):
+        solution = dense_solution(
+            solve, process, dense_times(ends), method, inner, spacing, progress
+        )
+        interpolant = interpolate(solution, tol, enclose=False)
+        if left == 0 or float(interpolant.certificate.l1[-1]) <= 0.7 * tol:
+            interpolant = enclosed(interpolant, tol)
+            total = float(interpolant.certificate.l1[-1])
+            if best is None or not total >= best[0]:
+                best = (total, solution, interpolant)
+            if left == 0 or total <= tol:
+                break
         added = interpolant.certificate.per_panel
         large = np.flatnonzero(~(added <= 0.5 * tol / added.size))
-        if large.size == 0 or ends.size + large.size > MOST_PANELS + taus.size:
-            break
+        if ends.size + large.size > MOST_PANELS + taus.size:
+            large = np.argsort(-added)[: max(MOST_PANELS + taus.size - ends.size, 0)]
         at = interpolant.certificate.taus
         ends = np.unique(np.concatenate([ends, 0.5 * (at[large] + at[large + 1])]))
+        spacing *= 0.5
     assert best is not None
     _, solution, interpolant = best
     indices = [int(np.argmin(np.abs(solution.taus - t))) for t in taus]
-    certified = summarise(solution, interpolant, indices)
+    certified = better_of(solution, interpolant, indices, tol)
     cost = {**solution.cost, "seconds": time.perf_counter() - started}
     message = solution.message
     if not certified.l1[-1] <= tol:

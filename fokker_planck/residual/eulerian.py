@@ -97,7 +97,13 @@ class Interpolant:
         return float(self.certificate.l1[k + (node > 0)])
 
 
-def certify_line(table: Table, field: Any, panels: list[TimePanel], target: float) -> Interpolant:
+def certify_line(
+    table: Table,
+    field: Any,
+    panels: list[TimePanel],
+    target: float,
+    cells: Array | None = None,
+) -> Interpolant:
     """Return the certified interpolant of a table of densities.
 
     Parameters
@@ -107,10 +113,13 @@ def certify_line(table: Table, field: Any, panels: list[TimePanel], target: floa
     panels : list of TimePanel
     target : float
         Wanted L1 error: cells are halved while that helps and the sum is larger.
+    cells : ndarray, shape (m, 2), optional
+        Cells to begin with.
     """
     rows = [Cells(panel, table, field) for panel in panels]
-    edges = np.linspace(-1, 1, FIRST_CELLS + 1)
-    cells = np.stack([edges[:-1], edges[1:]], axis=1)
+    if cells is None:
+        edges = np.linspace(-1, 1, FIRST_CELLS + 1)
+        cells = np.stack([edges[:-1], edges[1:]], axis=1)
     parts = [row.evaluate(cells) for row in rows]
     final = np.zeros(len(cells), dtype=bool)
     for _ in range(MOST_HALVINGS):

@@ -36,7 +36,7 @@ DEGREE = 16
 #: degrees to which the drift is expanded in space and in time
 DRIFT_DEGREES = (32, 20)
 #: pairs of ellipses (space, time) on which the drift is bounded, widest first
-ELLIPSES = ((4.0, 6.0), (3.0, 4.0), (2.2, 3.0), (1.6, 2.2), (1.3, 1.6))
+ELLIPSES = ((3.0, 4.0), (2.2, 3.0), (1.6, 2.2), (1.3, 1.6))
 #: how much the rounding of Gauss nodes may change a root mean square
 NODES_SLACK = 1 + 1e-9
 

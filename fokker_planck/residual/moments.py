@@ -67,13 +67,18 @@ class Reach:
         )
 
 
-def reach(field: MixtureField, taus: Array) -> Reach:
-    """Return the bounds at increasing times in [0, horizon]."""
-    horizon = field.process.horizon
+def graded_edges(horizon: float, taus: Array) -> Array:
+    """Return ends of pieces of time that crowd towards the horizon and include ``taus``."""
     u = np.linspace(1.0, 0.0, PIECES + 1)
     graded = horizon * (1 - np.expm1(GRADING * u) / np.expm1(GRADING))
     edges = np.unique(np.concatenate([graded, taus]))
-    edges = edges[(edges >= 0) & (edges <= taus[-1])]
+    return np.asarray(edges[(edges >= 0) & (edges <= taus[-1])])
+
+
+def reach(field: MixtureField, taus: Array) -> Reach:
+    """Return the bounds at increasing times in [0, horizon]."""
+    horizon = field.process.horizon
+    edges = graded_edges(horizon, taus)
     h = np.diff(edges) * SLACK
     middle = 0.5 * (edges[1:] + edges[:-1])
     terms = field.terms(Ball(middle, 0.5 * h))
@@ -81,20 +86,36 @@ def reach(field: MixtureField, taus: Array) -> Reach:
     double = 2 * terms.diffusivity.upper
     margin = 0.5 * terms.weight.upper + 1e-3 * float(field.start.variances.max()) / horizon
     fall = np.maximum(_compression(field, terms), 0.0)
-    spread, log_moment, log_height = _start(field.start)
-    rows = [(spread, log_moment, log_height)]
-    for i in range(h.size):
+    rates = np.stack([beta, rise, excess, 0.5 * double, margin, fall])
+    return march(taus, edges, rates, _start(field.start))
+
+
+def march(taus: Array, edges: Array, rates: Array, start: tuple[float, float, float]) -> Reach:
+    """Return the bounds at ``taus`` from the rates on the pieces between ``edges``.
+
+    Parameters
+    ----------
+    rates : ndarray, shape (6, pieces)
+        beta, A, K (with D d for its diffusion), D, epsilon and omega.
+    start : tuple of float
+        S, log E V and log sup p at time 0.
+    """
+    spread, log_moment, log_height = start
+    rows = [start]
+    for h, (beta, rise, excess, diffusivity, margin, fall) in zip(
+        np.diff(edges) * SLACK, rates.T, strict=True
+    ):
         before = spread
-        rate = 2 * beta[i]
-        gain = np.expm1(rate * h[i]) / rate if abs(rate * h[i]) > 1e-12 else h[i]
+        rate = 2 * beta
+        gain = np.expm1(rate * h) / rate if abs(rate * h) > 1e-12 else h
         with np.errstate(over="ignore", invalid="ignore"):
-            spread = float(before * np.exp(rate * h[i]) + (double[i] + margin[i]) * gain) * SLACK
-            drive = (excess[i] + 0.5 * double[i]) / min(before, spread / SLACK)
-            log_moment += float(h[i] * (drive + rise[i] ** 2 / (2 * margin[i]))) * SLACK
-        log_height += float(h[i] * fall[i]) * SLACK
+            grown = before * np.exp(rate * h) + (2 * diffusivity + margin) * gain
+            spread = float(grown) * SLACK
+            drive = (excess + diffusivity) / min(before, spread / SLACK)
+            log_moment += float(h * (drive + rise**2 / (2 * margin))) * SLACK
+        log_height += float(h * fall) * SLACK
         rows.append((spread, log_moment, log_height))
-    index = np.searchsorted(edges, taus)
-    found = np.array(rows)[index]
+    found = np.array(rows)[np.searchsorted(edges, taus)]
     found = np.where(np.isnan(found), np.inf, found)
     return Reach(taus, *found.T)
 
