@@ -162,3 +162,48 @@ def test_what_the_steps_lose_of_the_frame_is_claimed(noise_level, variance, hori
     for name, truth in truths.items():
         estimate = getattr(solution, name)[-1]
         assert abs(estimate.value - truth) <= estimate.error + 4e-16 * (1 + abs(truth)), name
+
+
+@pytest.mark.parametrize("tol", [1e-5, 1e-7, 1e-9])
+def test_work_and_claim_follow_the_tolerance(tol):
+    """The claim lands below what was asked, not a thousand times below."""
+    process = fp.reverse_process(fp.GaussianMixture([0.2, 0.8], [-1.5, 1]), 1, strength=5.0)
+    truth = fp.solve(process, tol=1e-11)
+    solution = fp.solve(process, tol=tol)
+    for name in ("entropy", "mean", "covariance", "posterior_mass"):
+        a, b = getattr(solution, name)[-1], getattr(truth, name)[-1]
+        assert abs(a.value - b.value) <= a.error + b.error
+    assert 1e-4 * tol < max(solution.entropy[-1].error, solution.mean[-1].error) <= tol
+    assert solution.cost["steps"] < truth.cost["steps"]
+
+
+def test_the_box_is_part_of_the_claim():
+    """Strong guidance pushes mass through a box that is too narrow for it, step after step."""
+    mixture = fp.GaussianMixture([0.16, 0.53, 0.02, 0.29], [-1.15, -0.91, -0.69, 1.15])
+    process = fp.reverse_process(mixture, 3, strength=14.2, horizon=7.8)
+    truth = fp.solve(process, tol=1e-10)
+    for tol in (1e-6, 1e-8):
+        solution = fp.solve(process, tol=tol)
+        for name in ("entropy", "covariance", "posterior_mass"):
+            a, b = getattr(solution, name)[-1], getattr(truth, name)[-1]
+            assert abs(a.value - b.value) <= a.error + b.error, name
+
+
+@pytest.mark.parametrize("interval", [(0.3, 1.5), (0.0, 0.7), (2.0, 9.0)])
+def test_guidance_in_an_interval_lands_on_its_jumps(interval):
+    rule = fp.IntervalStrength(4.0, *interval)
+    process = fp.reverse_process(TWO, 1, guidance=rule)
+    solution = fp.solve(process, method="spectral")
+    assert solution.entropy[-1].error <= 1e-8
+    other = fp.solve(process, method="finite-volume", tol=1e-4)
+    for name in ("entropy", "mean", "posterior_mass"):
+        assert getattr(solution, name)[-1].agrees(getattr(other, name)[-1]), name
+
+
+def test_an_output_at_a_jump_and_beside_it():
+    process = fp.reverse_process(TWO, 1, guidance=fp.IntervalStrength(4.0, 0.3, 1.5))
+    at = process.breaks[0]
+    solution = fp.solve(process, taus=[at - 1e-12, at, at + 1e-12, 5.0], method="spectral")
+    for i in (0, 2):
+        assert solution.entropy[i].agrees(solution.entropy[1])
+    assert solution.entropy[3].agrees(fp.solve(process, method="spectral").entropy[-1])
