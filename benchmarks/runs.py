@@ -55,8 +55,7 @@ PY_PDE_RUNS: dict[str, list[tuple[float, str, float]]] = {
     ],
     "B1": [
         *[(0.05, "runge-kutta", 1e-6), (0.02, "runge-kutta", 1e-7), (0.01, "runge-kutta", 1e-7)],
-        *[(0.003, "runge-kutta", 1e-7), (0.01, "DOP853", 1e-6), (0.003, "DOP853", 1e-6)],
-        *[(0.001, "DOP853", 1e-8)],
+        *[(0.01, "DOP853", 1e-6), (0.003, "DOP853", 1e-6), (0.001, "DOP853", 1e-8)],
     ],
     "C": [
         # its own stepper takes half a minute to compile here and is within 15 % of this one
