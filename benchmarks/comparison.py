@@ -102,17 +102,21 @@ def ratios(rows: list[Row]) -> list[Ratio]:
     return found
 
 
-def line_method_ratios(rows: list[Row]) -> list[Ratio]:
-    """Return the same ratio at 1e-9 for each method of solve_ivp by itself."""
+def single_ratios(rows: list[Row]) -> list[Ratio]:
+    """Return the ratio of every peer by itself: packages at 1e-5, methods of lines at 1e-9."""
     found = []
     for case in dict.fromkeys(row.case for row in rows):
         here = [row for row in rows if row.case == case]
-        mine = our_time_at([row for row in here if row.package == OURS], LINES_ERROR)
-        lines = [row for row in here if row.package == LINES]
-        for method in dict.fromkeys(row.settings.split(",")[0] for row in lines):
-            its = [row for row in lines if row.settings.startswith(method)]
-            seconds = time_at(its, LINES_ERROR)
+        ours = [row for row in here if row.package == OURS]
+        peers: dict[str, list[Row]] = {}
+        for row in here:
+            if row.package in FOKKER_PLANCK_PACKAGES:
+                peers.setdefault(row.package, []).append(row)
+            elif row.package == LINES:
+                peers.setdefault(f"{LINES}, {row.settings.split(',')[0]}", []).append(row)
+        for name, its in peers.items():
+            error = LINES_ERROR if its[0].package == LINES else PACKAGES_ERROR
+            mine, seconds = our_time_at(ours, error), time_at(its, error)
             if mine is not None and seconds is not None:
-                name = f"{LINES}, {method}"
-                found.append(Ratio(case, name, LINES_ERROR, seconds, mine, None))
+                found.append(Ratio(case, name, error, seconds, mine, None))
     return found

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import figure, sampling
 from benchmarks.cases import CASES
-from benchmarks.comparison import line_method_ratios, ratios
+from benchmarks.comparison import ratios, single_ratios
 from benchmarks.measure import Row, environment, load, measure
 from benchmarks.runs import tasks
 from benchmarks.table import markdown, ratio_lines, sampling_lines, text_of_seconds, write_json
@@ -94,7 +94,7 @@ def _write(
     skipped: list[str],
     about: dict[str, Any],
 ) -> None:
-    found, methods = ratios(rows), line_method_ratios(rows)
+    found, methods = ratios(rows), single_ratios(rows)
     text = markdown(rows, found, methods, rates, skipped, about)
     (folder / TABLE).write_text(text, encoding="utf-8")
     if rows:

@@ -101,7 +101,7 @@ def markdown(
     if ratios:
         lines += ["", "## At equal true error", "", *ratio_lines(ratios)]
     if methods:
-        lines += ["", "Each method of `solve_ivp` by itself:", "", *ratio_lines(methods)]
+        lines += ["", "Each peer by itself, interpolated:", "", *ratio_lines(methods)]
     for name in dict.fromkeys(row.case for row in rows):
         lines += ["", f"## {name}: {CASES[name].label}", ""]
         lines += _row_lines([row for row in rows if row.case == name])
