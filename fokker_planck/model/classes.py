@@ -47,6 +47,11 @@ class _Contrasted:
         """Return what guidance adds, times the strength."""
         return self.scores(x, t)[2]
 
+    def score_and_gradient(self, x: Any, t: Any) -> tuple[Array, Array]:
+        """Return the class score and what guidance adds, in one pass."""
+        score, _, gradient, _ = self.scores(x, t)
+        return score, gradient
+
     def scores(self, x: Any, t: Any) -> tuple[Array, Array, Array, Array]:
         """Return the class score, its divergence, the guidance and its divergence."""
         raise NotImplementedError

@@ -21,6 +21,10 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 #: numbers in the working arrays of one block, which stay in a second-level cache
 BLOCK = 1 << 15
+#: log of a share below which a component is left out: with 1e5 of them still nothing
+NOTHING = -60.0
+#: laws of more components than this look at points in order, to leave out most components
+MANY = 32
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,11 @@ class DiffusedPair:
         if r.ndim:
             r, v = (np.broadcast_to(a, lead).reshape(-1) for a in (r, v))
         ways = None if along is None else np.broadcast_to(along, (*lead, d)).reshape(-1, d)
+        order: Any = slice(None)
+        if d == 1 and self.log_weights.size > MANY and not r.ndim:
+            order = np.argsort(points[:, 0], kind="stable")
+        points = points[order]
+        ways = None if ways is None else ways[order]
         out = [np.empty(n), np.empty((n, d)), np.empty((n, d)), np.empty(n), np.empty(n)]
         size = max(32, BLOCK // (d * self.log_weights.size))
         for start in range(0, n, size):
@@ -118,6 +127,10 @@ class DiffusedPair:
             found = self._block((points[part] @ self.axes).T, rs, vs, way)
             for target, value in zip(out, found, strict=True):
                 target[part] = value
+        if not isinstance(order, slice):
+            back = np.empty_like(order)
+            back[order] = np.arange(n)
+            out = [a[back] for a in out]
         return Contrast(*(a.reshape(*lead, *a.shape[1:]) for a in out))
 
     # -- one block: coordinates first, shape (d, n) ---------------------------------------------
@@ -143,7 +156,9 @@ class DiffusedPair:
         )
 
     def _law(self, chosen: Indices, x: Array, r: Array, v: Array, way: Array | None) -> _Law:
-        index, y, z = self._leaders(chosen, x, r, v)
+        if self.dimension == 1 and self.equal and chosen.size > 1:
+            return self._line(chosen, x, r, v, way)
+        chosen, index, y, z = self._leaders(chosen, x, r, v)
         leader = _Leader(index, y, z)
         if chosen.size == 1:
             zero = np.zeros(x.shape[1])
@@ -158,24 +173,59 @@ class DiffusedPair:
         curvature = (shares * (squares - bend)).sum(axis=0)
         return _Law(leader, np.log(total), score, curvature)
 
-    def _leaders(self, chosen: Indices, x: Array, r: Array, v: Array) -> tuple[Any, Array, Array]:
-        """Return the index of the leading component at every point, x - r mu and C^{-1} of it."""
+    def _line(self, chosen: Indices, x: Array, r: Array, v: Array, way: Array | None) -> _Law:
+        """Do the same in dimension one with equal variances, where gaps are affine in x."""
+        c = r * r * self.variances[0, 0] + v
+        y = x - r * self.means[chosen]
+        rough = y * y
+        rough *= -0.5 / c
+        rough += self.log_weights[chosen, None]
+        chosen, index = _leading(chosen, rough)
+        own = x[0] - r * self.means[index, 0]
+        gap = self.means[index, 0] - self.means[chosen]
+        pull = r / c
+        shares = gap * (0.5 * r)
+        shares += own
+        shares *= gap
+        shares *= -pull
+        shares += self.log_weights[chosen, None] - self.log_weights[index]
+        np.exp(shares, out=shares)
+        total = shares.sum(axis=0)
+        shares /= total
+        mean = (shares * gap).sum(axis=0)
+        gap -= mean
+        gap *= gap
+        gap *= shares
+        curvature = pull * pull * gap.sum(axis=0)
+        if way is not None:
+            curvature = curvature * way[0] ** 2
+        leader = _Leader(index, own[None], (own / c)[None])
+        return _Law(leader, np.log(total), -(pull * mean)[None], curvature)
+
+    def _leaders(
+        self, chosen: Indices, x: Array, r: Array, v: Array
+    ) -> tuple[Indices, Indices, Array, Array]:
+        """Find the leading component at every point, up to rounding of the densities.
+
+        Returns the components that count anywhere, the index of the leader at every point, and
+        x - r mu and C^{-1} (x - r mu) of it.
+        """
         if chosen.size == 1:
             index = np.full(x.shape[1], chosen[0])
         elif self.aligned:
             y = x[:, None] - r * self.means[chosen].T[:, :, None]
             c = self._spectrum(chosen[:, None], r, v)
-            rough = (y * y / c + np.log(c)).sum(axis=0)
-            index = chosen[np.argmax(self.log_weights[chosen, None] - 0.5 * rough, axis=0)]
+            rough = (y * y / c if self.equal else y * y / c + np.log(c)).sum(axis=0)
+            chosen, index = _leading(chosen, self.log_weights[chosen, None] - 0.5 * rough)
         else:
             rough = np.empty((chosen.size, x.shape[1]))
             for row, k in enumerate(chosen):
                 y = self.frames[k].T @ (x - r * self.means[k][:, None])
                 c = r * r * self.variances[k][:, None] + v
                 rough[row] = self.log_weights[k] - 0.5 * (y * y / c + np.log(c)).sum(axis=0)
-            index = chosen[np.argmax(rough, axis=0)]
+            chosen, index = _leading(chosen, rough)
         y = x - r * self.means[index].T
-        return index, y, self._solve(index[None], y[:, None], r, v)[:, 0]
+        return chosen, index, y, self._solve(index[None], y[:, None], r, v)[:, 0]
 
     def _spectrum(self, index: Indices, r: Array, v: Array) -> Array:
         """Return the eigenvalues of C, shape (d, k, n), for an index of shape (k, n) or (k, 1)."""
@@ -239,6 +289,16 @@ class DiffusedPair:
         ways = np.broadcast_to(way[:, None], step.shape)
         forms = [(ways * self._solve(k, ways, r, v)).sum(axis=0) for k in (index, m[None])]
         return ratio, step, forms[0] - forms[1]
+
+
+def _leading(chosen: Indices, log_terms: Array) -> tuple[Indices, Indices]:
+    """Return the components that count anywhere, and the leader at every point."""
+    place = np.argmax(log_terms, axis=0)
+    if chosen.size <= MANY:
+        return chosen, chosen[place]
+    highest = np.take_along_axis(log_terms, place[None], axis=0)
+    counts = (log_terms - highest).max(axis=1) > NOTHING
+    return chosen[counts], chosen[place]
 
 
 def _along(way: Array, step: Array) -> Array:

@@ -156,8 +156,12 @@ class GuidedProcess:
         """Return the drift b(x, tau), shape of ``x``."""
         points, shape = self._points(x)
         t = self.forward_time(tau)
-        score = self.posterior.target_score(points, t)
-        gradient = self.posterior.posterior_gradient(points, t)
+        at_once = getattr(self.posterior, "score_and_gradient", None)
+        if at_once is not None:
+            score, gradient = at_once(points, t)
+        else:
+            score = self.posterior.target_score(points, t)
+            gradient = self.posterior.posterior_gradient(points, t)
         f, c, eta = self._coefficients(t)
         if self.is_linear:
             drift = -f * points + c * (score + eta * gradient)
