@@ -106,10 +106,12 @@ def make_figures(
 
     With ``reuse``, a record of the very same model, seed, level and source is not computed again.
     """
-    from proofs_check.figures import catalogue
+    from proofs_check.figures import DIMENSIONS, catalogue
     from proofs_check.workers import default_jobs, run_tasks
 
     chosen = catalogue.selection(names, folder, stored)
+    if process is not None and names is None:
+        chosen = [n for n in chosen if DIMENSIONS.get(n, process.dimension) == process.dimension]
     tasks = [(name, folder, seed, level, stored, process, reuse) for name in chosen]
     files: dict[int, Path] = {}
     for index, result in run_tasks(make_figure, tasks, jobs or default_jobs()):

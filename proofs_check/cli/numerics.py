@@ -15,12 +15,15 @@ from proofs_check.cli.options import build_process, model_options, writable_file
 from proofs_check.cli.output import estimate_text, print_json, progress_bar, quantity_table
 
 if TYPE_CHECKING:
-    from fokker_planck import Estimate
+    from pathlib import Path
+
+    from fokker_planck import Estimate, Solution
     from sde_compare import Samples
 
 #: what a path and a step take, with the working arrays of their averages
 PATH_BYTES, STEP_BYTES = 128, 4096
-FIGURE_SUFFIXES = (".pdf", ".png", ".svg")
+#: what --figure writes, by dimension; a GIF is the animation
+FIGURE_SUFFIXES = {1: (".pdf", ".png", ".svg"), 2: (".pdf", ".png", ".svg", ".gif")}
 QUANTITIES = ("entropy", "posterior_mass", "mass", "mean", "covariance")
 METHODS = ("auto", "characteristics", "spectral", "central", "finite-volume")
 WORTH = {
@@ -107,22 +110,55 @@ def at_most(field: str, value: int, limit: int) -> None:
         raise BadInputError(f"{field} must be <= {limit} (memory of this machine), got {value}")
 
 
+def figure_times(process: Any, path: Path) -> list[float]:
+    """Return the output times that a figure of a solution shows."""
+    from proofs_check.figures import plane_time, travel
+
+    if process.dimension == 1:
+        return travel.frame_times(process.horizon)
+    if path.suffix.lower() == ".gif":
+        return plane_time.frame_times(process.horizon)
+    return [float(process.horizon)]
+
+
+def draw_solution(solution: Solution, path: Path) -> None:
+    """Draw a solution at the times of :func:`figure_times`."""
+    from proofs_check.figures import plane, plane_time, save_figure, travel
+
+    if path.suffix.lower() == ".gif":
+        plane_time.save_animation(plane_time.frames_record(solution), path)
+        return
+    module: Any = travel if solution.dimension == 1 else plane
+    save_figure(module.draw_single(module.single_record(solution)), path)
+
+
 @click.command(short_help="Solve the density equation.")
 @model_options(required=True)
 @click.option("--method", default="auto", metavar="|".join(METHODS), help="Default auto.")
 @click.option("--tol", type=REAL, default=1e-8, help="Wanted error; default 1e-8.")
+@click.option("--certify", is_flag=True, help="Certify the L1 error, and what follows from it.")
 @click.option(
-    "--figure", metavar="FILE", help="Draw the density over reverse time (.pdf .png .svg)."
+    "--figure",
+    metavar="FILE",
+    help="Draw the density (.pdf .png .svg); in the plane also an animation (.gif).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 def solve(
-    method: str, tol: float, figure: str | None, as_json: bool, quiet: bool, **model: Any
+    method: str,
+    tol: float,
+    certify: bool,
+    figure: str | None,
+    as_json: bool,
+    quiet: bool,
+    **model: Any,
 ) -> int:
     r"""Solve the Fokker-Planck equation of a guided sampler and print what comes out.
 
     \b
     proofs-check solve --weights '[.5,.5]' --means '[-1,1]' --target 1 --strength 3 --sampler sde
+    proofs-check solve --weights '[.3,.3,.4]' --means '[[0,2],[-1.7,-1],[1.7,-1]]' --target 0 \
+        --strength 2 --figure density.png
     """
     process = build_process(model)
     from fokker_planck.model.checks import one_of, real_number
@@ -130,34 +166,30 @@ def solve(
     with bad_input():
         one_of("method", method, METHODS)
         real_number("tol", tol, minimum=0.0, strict=True)
-    if process.dimension != 1:
-        raise BadInputError(f"means must have dimension 1 here, got dimension {process.dimension}")
+    if process.dimension not in FIGURE_SUFFIXES:
+        raise BadInputError(f"means must have dimension 1 or 2, got {process.dimension}")
     if process.noise_level == 0 and method in ("spectral", "finite-volume"):
         raise BadInputError(f"method {method!r} needs noise_level > 0 (the SDE sampler), got 0")
-    path = None if figure is None else writable_file("figure", figure, FIGURE_SUFFIXES)
+    suffixes = FIGURE_SUFFIXES[process.dimension]
+    path = None if figure is None else writable_file("figure", figure, suffixes)
     import numpy as np
 
     import fokker_planck as fp
 
-    times = [process.horizon]
-    if path is not None:
-        from proofs_check.figures.travel import frame_times
-
-        times = frame_times(process.horizon)
+    times = [process.horizon] if path is None else figure_times(process, path)
     start = perf_counter()
     with (
         progress_bar("solving", quiet) as progress,
-        bad_input(("method", "tol", "means", "dimension")),
+        bad_input(("method", "tol", "means", "dimension", "certify", "process")),
         numpy_silent(),
     ):
-        solution = fp.solve(process, taus=times, method=method, tol=tol, progress=progress)
+        solution = fp.solve(
+            process, taus=times, method=method, tol=tol, progress=progress, certify=certify
+        )
         numbers = {name: getattr(solution, name)[-1] for name in quantities_of(process)}
     seconds = perf_counter() - start
     if path is not None:
-        from proofs_check.figures import save_figure
-        from proofs_check.figures.travel import draw_single, single_record
-
-        save_figure(draw_single(single_record(solution)), path)
+        draw_solution(solution, path)
     l1_error = float(np.asarray(solution.l1_error)[-1])
     extra = {"l1_error": l1_error, "method": solution.method, "seconds": round(seconds, 4)}
     if as_json:

@@ -49,8 +49,12 @@ def estimate_text(estimate: Estimate) -> str:
     """Return the text of one estimate, or of each entry of an array."""
     import numpy as np
 
-    values, bars = np.ravel(estimate.value), np.ravel(estimate.error)
-    return ", ".join(digits(float(v), float(e)) for v, e in zip(values, bars, strict=True))
+    values, bars = np.asarray(estimate.value), np.asarray(estimate.error)
+    rows = zip(np.atleast_2d(values.T).T, np.atleast_2d(bars.T).T, strict=True)
+    # a vector entry by entry, a matrix row by row
+    return "\n".join(
+        ", ".join(digits(float(v), float(e)) for v, e in zip(*row, strict=True)) for row in rows
+    )
 
 
 def quantity_table(title: str, rows: list[tuple[str, str, str]]) -> None:

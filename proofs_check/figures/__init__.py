@@ -10,7 +10,19 @@ TITLES = {
     "strength": "Confidence and entropy against strength, density and samples",
     "histogram": "Final density over the histogram of samples, with residuals",
     "fan": "Coupled guided and unguided paths, and what guidance gains on each",
+    "plane": "Densities in the plane for several strengths, with contours and component means",
+    "plane_time": "A density in the plane over reverse time",
     "verdicts": "Margins of every case, in units of their error",
 }
 
-__all__ = ["TITLES", "save_figure"]
+#: the dimension of the models that a figure is for; others are for any
+DIMENSIONS = {
+    "travel": 1,
+    "strength": 1,
+    "histogram": 1,
+    "fan": 1,
+    "plane": 2,
+    "plane_time": 2,
+}
+
+__all__ = ["DIMENSIONS", "TITLES", "save_figure"]

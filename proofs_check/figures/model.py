@@ -20,6 +20,40 @@ def reference_process() -> ReverseProcess:
     return fp.reverse_process(mixture, 1, strength=3.0, sampler="sde", horizon=5.0)
 
 
+#: more components than this are the nodes of a law, not groups to be marked
+MOST_MARKS = 12
+
+
+def marks(process: Any) -> tuple[Any, list[int]]:
+    """Return the means to mark, shape (k, d), and the indices of those of the target's class.
+
+    The components of a mixture, or of both laws of a pair; the mean of the class alone where there
+    are too many.
+    """
+    import numpy as np
+
+    own = process.class_law
+    mixture = getattr(process, "mixture", None)
+    if mixture is None:
+        others = process.total_law.means
+        means = np.concatenate([others, own.means])
+        members = list(range(len(others), len(means)))
+    else:
+        means, members = mixture.means, mixture.members(process.target).tolist()
+    if len(means) > MOST_MARKS:
+        return own.mean[None], [0]
+    return means, members
+
+
+def guidance_text(strength: float | None) -> str:
+    """Return the strength for a title; what has no constant one is called guided."""
+    import math
+
+    if strength is None or not math.isfinite(strength):
+        return "varying strength"
+    return rf"strength $\eta$ = {strength:g}"
+
+
 def plain(estimate: Estimate, index: int | None = None) -> dict[str, Any]:
     """Return an estimate as JSON data, unknown errors as None."""
     import math

@@ -45,7 +45,9 @@ def sampled_entropy(samples: Any, solution: Solution) -> dict[str, Any]:
 
     -log p is truncated to a bounded function, which lowers its average by about 1e-5.
     """
-    surprisal = sc.Surprisal(solution.density(-1))
+    density = solution.density(-1)
+    assert isinstance(density, fp.Density)
+    surprisal = sc.Surprisal(density)
     return plain(samples.expectation(surprisal, surprisal.lower, surprisal.upper))
 
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import fokker_planck as fp
-from proofs_check.figures.model import TOLERANCE, describe, largest, plain, reference_process
+from proofs_check.figures.model import (
+    TOLERANCE,
+    describe,
+    guidance_text,
+    largest,
+    marks,
+    plain,
+    reference_process,
+)
 from proofs_check.figures.style import (
     FULL_WIDTH,
     GREY,
@@ -55,7 +63,8 @@ def panel(solution: Solution, low: float, high: float) -> dict[str, Any]:
     """Return one panel of ridges on [low, high] as plain data."""
     process: Any = solution.process
     x = np.linspace(low, high, N_POINTS)
-    signal = process.schedule.signal(process.horizon - np.asarray(solution.taus))
+    signal = process.schedule.signal(process.forward_time(np.asarray(solution.taus)))
+    means, own = marks(process)
     return {
         "noise_level": process.noise_level,
         "strength": process.strength,
@@ -64,12 +73,19 @@ def panel(solution: Solution, low: float, high: float) -> dict[str, Any]:
         "x": x.tolist(),
         "pdf": [drawn(solution.density(i), x).tolist() for i in range(len(solution.taus))],
         "signal": np.asarray(signal).tolist(),
-        "means": process.mixture.means[:, 0].tolist(),
-        "target": process.target,
+        "means": means[:, 0].tolist(),
+        "target": own,
         "entropy": plain(solution.entropy, -1),
-        "posterior_mass": plain(solution.posterior_mass, -1),
+        "posterior_mass": confidence(solution),
         "mass": plain(solution.mass, -1),
     }
+
+
+def confidence(solution: Solution) -> dict[str, Any] | None:
+    """Return the confidence at the output; None where there is no classifier."""
+    if not hasattr(solution.process, "log_posterior"):
+        return None
+    return plain(solution.posterior_mass, -1)
 
 
 def compute(seed: int, level: str, process: ReverseProcess | None = None) -> dict[str, Any]:
@@ -108,7 +124,7 @@ def ridges(ax: Axes, data: dict[str, Any]) -> None:
     height = 2.1 * spacing / pdf.max()
     colour = sampler_colour(data["noise_level"])
     for k, mean in enumerate(data["means"]):
-        own = k == data["target"]
+        own = k in np.atleast_1d(data["target"])
         ax.plot(
             signal * mean,
             -taus,
@@ -144,8 +160,9 @@ def ridges(ax: Axes, data: dict[str, Any]) -> None:
 
 def printed(data: dict[str, Any]) -> str:
     """Return the numbers printed above a panel."""
-    confidence, entropy = data["posterior_mass"]["value"], data["entropy"]["value"]
-    return f"$P$ = {confidence:.4f}   $H$ = {entropy:.4f} nats"
+    entropy = f"$H$ = {data['entropy']['value']:.4f} nats"
+    known = data["posterior_mass"]
+    return entropy if known is None else f"$P$ = {known['value']:.4f}   {entropy}"
 
 
 @styled
@@ -192,7 +209,7 @@ def draw_single(record: dict[str, Any]) -> Figure:
     data = record["panels"][0]
     ridges(ax, data)
     name = sampler_name(data["noise_level"])
-    ax.set_title(rf"{name}, strength $\eta$ = {data['strength']:g}" + "\n" + printed(data))
+    ax.set_title(f"{name}, {guidance_text(data['strength'])}\n{printed(data)}")
     ax.set_xlabel("$x$")
     ax.set_ylabel(r"reverse time $\tau$")
     return settled(figure)

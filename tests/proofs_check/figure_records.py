@@ -106,6 +106,37 @@ def fan() -> dict[str, Any]:
     return {"panels": panels, "sampling": settings, "caption": "by hand"}
 
 
+def _panels_in_the_plane(keys: list[dict[str, float]]) -> dict[str, Any]:
+    x = np.linspace(-4, 4, 33)
+    pdf = np.outer(gaussian(x, 1.0), gaussian(x, 0.0, 0.6))
+    panels = [
+        {
+            "noise_level": noise_level,
+            "method": "by hand",
+            **key,
+            "edges": [-4.0, 4.0, -4.0, 4.0],
+            "pdf": pdf.tolist(),
+            "levels": [0.5 * pdf.max(), 0.1 * pdf.max(), 0.01 * pdf.max()],
+            "means": [[0.0, 1.0], [-1.0, -1.0], [1.0, -1.0]],
+            "target": [0],
+            "entropy": estimate(2.5),
+            "mass": estimate(1.0),
+            "posterior_mass": estimate(0.75),
+        }
+        for noise_level in (0.0, 1.0)
+        for key in keys
+    ]
+    return {"panels": panels, "caption": "by hand"}
+
+
+def plane() -> dict[str, Any]:
+    return _panels_in_the_plane([{"strength": s, "tau": 5.0} for s in (0.0, 1.0, 2.0, 4.0)])
+
+
+def plane_time() -> dict[str, Any]:
+    return _panels_in_the_plane([{"strength": 2.0, "tau": t} for t in (0.0, 3.0, 4.0, 4.5, 5.0)])
+
+
 def verdicts() -> dict[str, Any]:
     def case(verdict: str, margin: float | None, difference: float | None = None):
         return {"id": "c", "verdict": verdict, "margin": margin, "difference": difference}
@@ -131,5 +162,7 @@ BY_HAND = {
     "strength": strength,
     "histogram": histogram,
     "fan": fan,
+    "plane": plane,
+    "plane_time": plane_time,
     "verdicts": verdicts,
 }

@@ -52,7 +52,7 @@ def test_solve_prints_a_table_and_draws_a_figure(cli, tmp_path):
     figure = tmp_path / "new" / "density.png"
     outcome = cli("solve", *MODEL, "--sampler", "ode", "--figure", figure)
     assert outcome.code == 0
-    assert "entropy" in outcome.out and "0.8638965375" in outcome.out and "±" in outcome.out
+    assert "entropy" in outcome.out and "0.86389653" in outcome.out and "±" in outcome.out
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert cli("solve", *MODEL, "--sampler", "ode", "--quiet").out == ""
 
@@ -63,10 +63,10 @@ def test_solve_says_on_stderr_that_a_tolerance_was_not_met(cli):
     assert "tol" in strict_json(outcome.out)["message"] and "note: " in outcome.err
 
 
-def test_solve_in_two_dimensions_is_refused_by_name(cli):
-    words = ["--weights", "[.5,.5]", "--means", "[[-1,0],[1,0]]", "--target", "1"]
+def test_solve_in_three_dimensions_is_refused_by_name(cli):
+    words = ["--weights", "[.5,.5]", "--means", "[[-1,0,0],[1,0,0]]", "--target", "1"]
     outcome = cli("solve", *words)
-    assert outcome.code == 2 and "means must have dimension 1" in outcome.err
+    assert outcome.code == 2 and "means must have dimension 1 or 2, got 3" in outcome.err
 
 
 def test_sample_prints_one_strict_json_object_and_repeats_itself(cli):
