@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ DEGREE, FIRST_PANELS, ROUNDS = 12, 8, 4
 DEGREE_PLANE, FIRST_PANELS_PLANE = 10, 6
 SHRINK = 0.6
 MOST_PANELS = 64
+#: share of the tolerance that a summed residual should meet, and how much more a bound may say
+ENOUGH, WORTH = 0.5, 1e3
 #: starting nodes of characteristics: spacing and reach in deviations
 SPACING, SPACING_PLANE, REACH = 0.06, 0.1, 8.0
 #: the solver is asked for this share of the tolerance, but not for less than LEAST_TOL
@@ -35,7 +38,7 @@ SHARE_PLANE = 1.0
 def dense_times(ends: Array, degree: int = DEGREE) -> Array:
     """Return Chebyshev-Lobatto times on the panels between ``ends``."""
     parts = [ends[:1]]
-    for a, b in zip(ends[:-1], ends[1:], strict=True):
+    for a, b in pairwise(ends):
         nodes = a + 0.5 * (b - a) * (1 + lobatto(degree))
         nodes[-1] = b
         parts.append(nodes[1:])
@@ -109,22 +112,24 @@ def solve_certified(
             solve, process, dense_times(ends), method, inner, spacing, progress
         )
         interpolant = interpolate(solution, tol, enclose=False)
-        if left == 0 or float(interpolant.certificate.l1[-1]) <= 0.7 * tol:
-            interpolant = enclosed(interpolant, tol)
-            total = float(interpolant.certificate.l1[-1])
-            if best is None or not total >= best[0]:
-                best = (total, solution, interpolant)
-            if left == 0 or total <= tol:
-                break
+        total = float(interpolant.certificate.l1[-1])
+        if best is None or not total >= best[0]:
+            best = (total, solution, interpolant)
+        if total <= ENOUGH * tol or left == 0:
+            break
         added = interpolant.certificate.per_panel
-        large = np.flatnonzero(~(added <= 0.5 * tol / added.size))
+        large = np.flatnonzero(~(added <= 0.5 * ENOUGH * tol / added.size))
         if ends.size + large.size > MOST_PANELS + taus.size:
             large = np.argsort(-added)[: max(MOST_PANELS + taus.size - ends.size, 0)]
         at = interpolant.certificate.taus
         ends = np.unique(np.concatenate([ends, 0.5 * (at[large] + at[large + 1])]))
         spacing *= 0.5
     assert best is not None
-    _, solution, interpolant = best
+    total, solution, interpolant = best
+    bound = enclosed(interpolant, tol)
+    # a bound that says much less than the sum is not worth its name
+    if bound.certificate.l1[-1] <= max(tol, WORTH * total):
+        interpolant = bound
     indices = [int(np.argmin(np.abs(solution.taus - t))) for t in taus]
     certified = better_of(solution, interpolant, indices, tol)
     cost = {**solution.cost, "seconds": time.perf_counter() - started}

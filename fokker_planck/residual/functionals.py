@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from fokker_planck.residual.balls import EPS, Ball, ellipse_cover
 from fokker_planck.residual.chebyshev import gauss, lagrange, left_out, lobatto, rounding_count
-from fokker_planck.residual.eulerian import Interpolant
-from fokker_planck.residual.line import DEGREE, DRIFT_DEGREES, ELLIPSES, lebesgue
+from fokker_planck.residual.eulerian import ELLIPSES, Interpolant
+from fokker_planck.residual.line import DEGREE, lebesgue
+from fokker_planck.residual.pieces import DRIFT_DEGREES
 
 Array = NDArray[np.float64]
 #: a cell is halved this often for the sake of the entropy before only its mass is used
@@ -102,7 +103,7 @@ def posterior_mass(interpolant: Interpolant, i: int) -> Ball:
     if not field.enclosed:
         return found
     left = np.full(len(part.cells), np.inf)
-    for rho, _ in ELLIPSES:
+    for rho in ELLIPSES:
         points = part.points(ellipse_cover(rho, 12, upper_half=True))
         size = field.posterior(points, terms).size.max(axis=1)
         left = np.fmin(left, left_out(rho, DRIFT_DEGREES[0]) * size)

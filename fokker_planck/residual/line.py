@@ -18,27 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fokker_planck.residual.balls import Ball, ellipse_cover
-from fokker_planck.residual.chebyshev import (
-    gauss,
-    lagrange,
-    left_out,
-    left_out_twice,
-    lobatto,
-    rounding_count,
-)
+from fokker_planck.residual.balls import Ball
+from fokker_planck.residual.chebyshev import gauss, lagrange, lobatto, rounding_count
 from fokker_planck.residual.frames import TimePanel
+from fokker_planck.residual.pieces import DRIFT_DEGREES, cut, whole
 from fokker_planck.residual.table import Table
 
 Array = NDArray[np.float64]
 #: degree of the interpolant in space
 DEGREE = 16
-#: degrees to which the drift is expanded in space and in time
-DRIFT_DEGREES = (32, 20)
-#: pairs of ellipses (space, time) on which the drift is bounded, widest first
-ELLIPSES = ((3.0, 4.0), (2.2, 3.0), (1.6, 2.2), (1.3, 1.6))
 #: how much the rounding of Gauss nodes may change a root mean square
-NODES_SLACK = 1 + 1e-9
+NODES_SLACK = 1 + 1e-8
+#: cells evaluated at a time
+BATCH = 32
 
 
 def lebesgue(degree: int) -> float:
@@ -91,12 +83,8 @@ class Cells:
         n = len(panel.nodes) - 1
         self.theta, self.time_weights = gauss(n + DRIFT_DEGREES[1] + 1)
         self.xi, self.space_weights = gauss(DEGREE + DRIFT_DEGREES[0] + 1)
-        self.in_time = lagrange(np.array(panel.nodes), self.theta)
-        self.in_space = lagrange(lobatto(DEGREE), self.xi)
+        self.in_time = lagrange(np.array(panel.nodes), self.theta)[0]
         self.at_ends = lagrange(lobatto(DEGREE), np.array([-1.0, 1.0]))[1]
-        theta = Ball(self.theta[:, None])
-        self.centre, self.scale = panel.frame(theta)
-        self.terms = field.terms(panel.time(theta))
         self.growth = lebesgue(DEGREE) * lebesgue_of(panel.nodes)
 
     def values(self, cells: Array) -> Array:
@@ -117,79 +105,72 @@ class Cells:
         absolute = np.abs(time) @ np.abs(values) @ np.abs(space).T
         return Ball(mid, rounding_count(values.shape[1] + values.shape[2] + 4) * absolute)
 
-    def evaluate(self, cells: Array) -> CellParts:
-        """Return the L1 bounds of cells."""
+    def evaluate(self, cells: Array, allowed: float) -> CellParts:
+        """Return the L1 bounds of cells; ``allowed`` may be left out of the drift on each."""
         v = self.values(cells)
-        half = 0.5 * (cells[:, 1] - cells[:, 0])[:, None, None]
-        (t0, t1, _), (y0, y1, y2) = self.in_time, self.in_space
+        half = 0.5 * (cells[:, 1] - cells[:, 0])
+        area = half * self.panel.half
+        if self.field.enclosed:
+            pieces = cut(cells, self._sizes(v, half), self.coefficients, allowed / (8 * area))
+        else:
+            pieces = whole(len(cells))
+        residual, rounding, truncation = np.zeros((3, len(cells)))
+        # exact: |G - polynomial| counts at the nodes and between them
+        np.add.at(truncation, pieces.cell, 8 * area[pieces.cell] * pieces.share * pieces.left_out)
+        for box in np.unique(pieces.box, axis=0):
+            some = np.flatnonzero(np.all(pieces.box == box, axis=1))
+            for part in np.array_split(some, -(-some.size // BATCH)):
+                chosen = pieces.cell[part]
+                size, rad = self._on_box(cells[chosen], v[chosen], half[chosen], box)
+                scale = area[chosen] * pieces.share[part]
+                np.add.at(residual, chosen, scale * size)
+                np.add.at(rounding, chosen, scale * rad)
+        ends = [self._apply(self.in_time, v, self.at_ends)[:, :, side] / half[:, None]
+                for side in (0, 1)]  # fmt: skip
+        return CellParts(residual, rounding, truncation, *ends)
+
+    def _on_box(self, cells: Array, v: Array, half: Array, box: Array) -> tuple[Array, Array]:
+        """Return 2 sqrt(int G^2) over a piece, sides scaled to 2, and the same of the radii."""
+        theta = 0.5 * (box[2] + box[3]) + 0.5 * (box[3] - box[2]) * self.theta
+        xi = 0.5 * (box[0] + box[1]) + 0.5 * (box[1] - box[0]) * self.xi
+        t0, t1, _ = lagrange(np.array(self.panel.nodes), theta)
+        y0, y1, y2 = lagrange(lobatto(DEGREE), xi)
+        width = half[:, None, None]
         length = Ball(self.panel.ends[1]) - self.panel.ends[0]
         q = self._apply(t0, v, y0)
-        q_y = self._apply(t0, v, y1) / half
-        q_yy = self._apply(t0, v, y2) / (half * half)
+        q_y = self._apply(t0, v, y1) / width
+        q_yy = self._apply(t0, v, y2) / (width * width)
         q_t = 2 * self._apply(t1, v, y0) / length
-        y = 0.5 * (cells[:, :1] + cells[:, 1:])[:, :, None] + half * self.xi
-        beta, slope, delta = self._coefficients(Ball(y), self.centre, self.scale, self.terms)
+        y = 0.5 * (cells[:, 0] + cells[:, 1])[:, None, None] + width * Ball(xi)
+        beta, slope, delta = self.coefficients(y, Ball(theta[:, None]))
         g = q_t + slope * q + beta * q_y - delta * q_yy
         weight = self.time_weights[:, None] * self.space_weights
-        area = (half * self.panel.half)[:, 0, 0]
 
-        def integral(size: Any) -> Array:
-            """Return 4 area^(1/2) times the root of the mean square."""
+        def root(size: Array) -> Array:
             square = np.sum(weight * np.broadcast_to(size, g.mid.shape) ** 2, axis=(1, 2))
-            return np.asarray(2 * area * np.sqrt(square) * NODES_SLACK)
+            return np.asarray(2 * np.sqrt(square) * NODES_SLACK)
 
-        ends = [self._apply(t0, v, self.at_ends)[:, :, side] / half[:, :, 0] for side in (0, 1)]
-        truncation = self._truncation(cells, v, half[:, 0, 0]) * 8 * area
-        return CellParts(integral(np.abs(g.mid)), integral(g.rad), truncation, *ends)
+        return root(np.abs(g.mid)), root(g.rad)
 
-    def _coefficients(
-        self, y: Ball, centre: Ball, scale: Ball, terms: Any
-    ) -> tuple[Ball, Ball, Ball]:
-        """Return beta, its slope in y, and delta."""
+    def coefficients(self, y: Ball, theta: Ball) -> tuple[Ball, Ball, Ball]:
+        """Return beta, its slope in y, and delta, at theta of shape (..., m, 1)."""
+        centre, scale = self.panel.frame(theta)
+        terms = self.field.terms(self.panel.time(theta))
         move, stretch = self.panel.rates()
         inverse = scale.inverse()
         drift, slope = self.field.drift_and_slope(centre + scale * y, terms)
         beta = (drift - move - stretch * y) * inverse
         return beta, slope - stretch * inverse, terms.diffusivity * inverse * inverse
 
-    def _truncation(self, cells: Array, v: Array, half: Array) -> Array:
-        """Return a bound of |G - polynomial| on each cell."""
-        if not self.field.enclosed:
-            return np.zeros(len(cells))
-        d1, d2 = (lagrange(lobatto(DEGREE), lobatto(DEGREE))[k] for k in (1, 2))
-        q = self.growth * np.abs(v).max(axis=(1, 2)) * 1.001
-        q_y = self.growth * np.abs(v @ d1.T).max(axis=(1, 2)) / half * 1.001
-        q_yy = self.growth * np.abs(v @ d2.T).max(axis=(1, 2)) / half**2 * 1.001
-        out = np.full(len(cells), np.inf)
-        for rhos in ELLIPSES:
-            # where the bound is far below rounding nothing is gained by another ellipse
-            todo = np.flatnonzero(out > 1e-15 + 1e-13 * (q_y + q_yy))
-            if todo.size == 0:
-                break
-            sizes = self._on_ellipses(cells[todo], rhos)
-            double = left_out_twice(rhos, DRIFT_DEGREES)
-            single = left_out(rhos[1], DRIFT_DEGREES[1])
-            with np.errstate(invalid="ignore"):
-                found = double * (sizes[0] * q_y[todo] + sizes[1] * q[todo])
-                found = found + single * sizes[2] * q_yy[todo]
-            out[todo] = np.fmin(out[todo], np.where(np.isnan(found), np.inf, found))
-        return out
+    def _sizes(self, v: Array, half: Array) -> Array:
+        """Return bounds of |Q| and of its first two derivatives on each cell, shape (m, 3)."""
+        out = []
+        for k, matrix in enumerate(lagrange(lobatto(DEGREE), lobatto(DEGREE))):
+            largest = np.abs(v @ matrix.T).max(axis=(1, 2)) if k else np.abs(v).max(axis=(1, 2))
+            out.append(1.001 * self.growth * largest / half**k)
+        return np.stack(out, axis=1)
 
-    def _on_ellipses(self, cells: Array, rhos: tuple[float, float]) -> list[Array]:
-        """Return bounds of beta, its slope and delta on the ellipses around cells."""
-        theta = ellipse_cover(rhos[1], 6)
-        theta = Ball(theta.mid[:, None], theta.rad[:, None])
-        xi = ellipse_cover(rhos[0], 7, upper_half=True)
-        mid, half = (0.5 * (cells[:, 1] + sign * cells[:, 0]) for sign in (1, -1))
-        y = mid[:, None, None] + half[:, None, None] * xi
-        centre, scale = self.panel.frame(theta)
-        terms = self.field.terms(self.panel.time(theta))
-        found = self._coefficients(y, centre, scale, terms)
-        return [
-            np.broadcast_to(f.size, (len(cells), *f.size.shape[-2:])).max((1, 2)) for f in found
-        ]
-
-    def kinks(self, parts: CellParts, order: Array) -> Array:
+    def kinks(self, parts: CellParts, order: NDArray[np.intp]) -> Array:
         """Return the L1 size of the point masses at the left end of each cell in order, and last.
 
         ``order`` sorts the cells from left to right.
@@ -206,8 +187,10 @@ class Cells:
     def _largest_diffusivity(self) -> float:
         """Return an upper bound of delta over the panel."""
         if not self.field.enclosed:
-            inverse = self.scale.inverse()
-            return float((self.terms.diffusivity * inverse * inverse).size.max())
+            theta = Ball(self.theta[:, None])
+            inverse = self.panel.frame(theta)[1].inverse()
+            diffusivity = self.field.terms(self.panel.time(theta)).diffusivity
+            return float((diffusivity * inverse * inverse).size.max())
         pieces = np.linspace(-1, 1, 33)
         theta = Ball(0.5 * (pieces[1:] + pieces[:-1]), np.full(32, 1 / 32))
         inverse = self.panel.frame(theta)[1].inverse()

@@ -62,9 +62,8 @@ class Reach:
         level = self.log_moment[i] - np.log(max(error, 1e-300))
         start = max(least, float(np.sqrt(max(2 * self.spread[i] * level, 1e-12))))
         radii = [least, *(start * np.linspace(0.7, 1.6, 19))]
-        return min(
-            r**power * error + self.beyond(i, r, power) for r in radii if r >= least and r > 0
-        )
+        sums = [r**power * error + self.beyond(i, r, power) for r in radii if r >= least > 0]
+        return float(min(sums))
 
 
 def graded_edges(horizon: float, taus: Array) -> Array:

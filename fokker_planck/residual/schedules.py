@@ -22,7 +22,9 @@ def known(schedule: Any) -> bool:
 
 def at(schedule: Any, t: Ball) -> tuple[Ball, Ball, Ball, Ball]:
     """Return r, v, f and D of a known schedule at forward times."""
-    return FORMULAS[type(schedule).__module__, type(schedule).__name__](schedule, t)
+    formula = FORMULAS[type(schedule).__module__, type(schedule).__name__]
+    found: tuple[Ball, Ball, Ball, Ball] = formula(schedule, t)
+    return found
 
 
 def _like(value: float, t: Ball) -> Ball:
