@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
-from fokker_planck.characteristic_reading import CharacteristicReading, remaining_share
+from fokker_planck.carried import Carrier
+from fokker_planck.characteristic_reading import CharacteristicReading, log_slope, remaining_share
 from fokker_planck.density import Density, PlaneDensity
 from fokker_planck.estimate import Estimate
 from fokker_planck.functionals import NEGLIGIBLE, Functional, Snapshot
@@ -30,6 +31,8 @@ from fokker_planck.solution import Solution
 Array = NDArray[np.float64]
 #: a grid in the plane is refined to about so many nodes along each axis
 NODES = 400
+#: nodes of characteristics in the plane that a distance is summed over
+CARRIED = 40_000
 #: a quintic spline gains this much when its nodes are twice as close
 LEAST_GAIN = 64.0
 #: points of a ray on which the last resolved one is looked for
@@ -221,6 +224,8 @@ class _Law:
     def nodes(self) -> _Nodes:
         """Return nodes to sum over: its own, closer ones on a grid in the plane."""
         snap, density = self.snap, self.density
+        if self.carried and self.solution.process is not None and snap.shape is not None:
+            return self._closer_nodes()
         if self.carried or isinstance(density, Density):
             cells = np.abs(snap.mass) / np.exp(snap.log_density)
             values = density.values
@@ -234,6 +239,20 @@ class _Law:
         cell = abs(float(np.linalg.det(steps))) / factor**2
         values, error = self.pdf(points)
         return _Nodes(points, values, error, np.full(values.size, cell), grid.shape[1:])
+
+    def _closer_nodes(self) -> _Nodes:
+        """Return nodes of characteristics closer together than functionals need."""
+        reading, process = self.solution.reading, self.solution.process
+        assert isinstance(reading, CharacteristicReading) and process is not None
+        carrier = Carrier(process, reading, self.index)
+        factor = min(1.0, float(np.sqrt(carrier.size(1.0) / CARRIED)))
+        fine, coarse = (carrier.run(factor, mesh).snapshot(0) for mesh in (0, 1))
+        values = np.exp(fine.log_density)
+        # what halving the steps changes: the density carried, and how far its nodes move
+        move = np.linalg.norm(fine.points - coarse.points, axis=1) * log_slope(fine)
+        change = np.abs(fine.log_density - coarse.log_density) + move
+        cells = fine.mass / values
+        return _Nodes(fine.points, values, values * change, cells, fine.grid)
 
     def pdf(self, x: Array) -> tuple[Array, Array]:
         """Return the density at points, and the error of evaluating it there.
@@ -347,9 +366,10 @@ def _positive_part(gap: Array) -> tuple[float, float]:
         return found[0][0], last * remaining_share(last, previous)
     both = [_along(gap), _along(gap.T)]
     value = 0.5 * float(both[0].sum() + both[1].sum())
-    others = [float(rows.sum()) for rows in both]
-    others += [2 * float(rows[first::2].sum()) for rows in both for first in (0, 1)]
-    return value, max(abs(other - value) for other in others)
+    ways = [abs(float(rows.sum()) - value) for rows in both]
+    # rows end where they touch the edge: of order 5/2, so half is more than twice what is left
+    halves = [2 * float(rows[first::2].sum()) for rows in both for first in (0, 1)]
+    return value, max(*ways, 0.5 * max(abs(half - value) for half in halves))
 
 
 def _along(gap: Array) -> Array:

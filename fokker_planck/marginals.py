@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fokker_planck.carried import Carrier
 from fokker_planck.characteristic_reading import CharacteristicReading, remaining_share
 from fokker_planck.density import Density
 from fokker_planck.estimate import Estimate
@@ -34,8 +34,6 @@ MARGIN = 0.05
 OVERSAMPLING = 4
 #: at most so many frequencies; a thinner law is refused by the size of what is left out
 MOST_WAVES = 1 << 14
-#: how far starting nodes go, in standard deviations
-REACH = 8.5
 #: the spacing is halved so often, and to at most so many nodes
 HALVINGS, MOST_NODES = 4, 1 << 16
 #: nodes and frequencies summed at once
@@ -299,49 +297,20 @@ def _of_process(
     sides is made: the spacing is halved until the entropy's error is that of the reading.
     """
     from fokker_planck.methods.base import SolverError
-    from fokker_planck.methods.characteristics import COARSENESS, LEAST_LOCAL, MOST_LOCAL
-    from fokker_planck.methods.flow import adaptive_mesh, carry
-    from fokker_planck.methods.start_grid import StartGrid, starting_nodes
 
-    shape, tau = reading.best.shape, reading.best.taus[i : i + 1]
-    assert shape is not None
-    unit = starting_nodes(process.initial, np.ones(2), REACH)
-    spacing = (np.array(unit.shape) - 1) / (np.array(shape) - 1)
-    claimed = reading.read(ENTROPY)[1]
-    tol = float(np.clip(sum(part[i] for part in claimed.values()), 1e-13, 1e-4))
-
-    def run(grid: StartGrid, mesh: Any) -> Run:
-        points, logs = carry(process, grid.points, mesh, tau)
-        log_density = grid.log_density - logs
-        return Run(tau, points.swapaxes(1, 2), grid.mass[None], log_density, grid.shape)
-
-    grid = starting_nodes(process.initial, spacing, REACH)
-
-    def norm(points: Array, logs: Array, x: Array) -> float:
-        size = np.abs(points).sum(axis=0)
-        return float(size @ grid.mass + 1e-4 * size.max())
-
-    local_tol = float(np.clip(COARSENESS * tol, LEAST_LOCAL, MOST_LOCAL))
-    mesh, *_ = adaptive_mesh(process, grid.points, tau, norm, local_tol)
-    meshes = [mesh.halved().halved(), mesh.halved(), mesh]
-    nothing = np.zeros((1, grid.mass.size))
-    best, coarse, coarsest = (run(grid, m) for m in meshes)
-    timed = CharacteristicReading(
-        best, coarse, coarsest, grid.distribution, grid.lost, nothing, meshes[0].steps
-    )
+    carrier = Carrier(process, reading, i)
+    timed = carrier.reading()
     found: list[GridReading] = []
-    for _ in range(HALVINGS):
-        spacing = 0.5 * spacing
+    for k in range(1, HALVINGS + 1):
+        if found and carrier.size(0.5**k) > MOST_NODES:
+            break
         try:
-            fine = starting_nodes(process.initial, spacing, REACH)
+            snap = carrier.run(0.5**k).snapshot(0)
         except SolverError:
             break
-        if fine.mass.size > MOST_NODES and found:
-            break
-        snap = run(fine, meshes[0]).snapshot(0)
         found.append(_of_characteristics(snap, timed, axis, 0))
         budget = found[-1].read(ENTROPY)[1]
-        if budget["band"][0] + budget["quadrature"][0] + budget["negative"][0] <= tol:
+        if budget["band"][0] + budget["quadrature"][0] + budget["negative"][0] <= carrier.tol:
             break
     return found[-1] if found else _of_characteristics(reading.best.snapshot(i), reading, axis, i)
 
