@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -21,10 +21,8 @@ LARGEST_RATIO = 0.9
 #: a feature this many times finer than what nodes must resolve still shows at their highest
 #: frequency: a logistic curve by a hundredth, a Gaussian by a quarter
 SLACK = 2.0
-#: probabilities in whose place nodes may be too far apart, tried in turn
-IGNORED = tuple(10.0**-k for k in (15, 13, 11, 9, 8, 7, 6, 5, 4))
 #: how often nodes are interpolated, and up to how many
-LEVELS, MOST_BETWEEN = 8, 1 << 17
+LEVELS, MOST_BETWEEN = 8, 1 << 15
 
 
 def remaining_share(last: float, previous: float) -> float:
@@ -89,36 +87,35 @@ def between(snap: Snapshot) -> Snapshot:
 
 
 def unseen(functional: Functional, snap: Snapshot, value: float) -> float:
-    """Return what features between the nodes change, where the nodes may not see them.
+    """Return what features between the nodes may change, where the nodes may not see them.
 
-    The carried nodes are interpolated until they are close enough, and the functional is taken
-    again. Places where nodes stay too far apart count by their probability.
+    Between nodes too far apart what is averaged counts with its range, over the two, the middle
+    and the point nearest to a component, times the probability there. Carried nodes may be
+    interpolated to lie closer; then the functional is taken again.
     """
-    if functional.bound is None or functional.resolved is None:
+    if functional.gaps is None or functional.integrand is None:
         return unresolved(functional, snap)
-    if functional.resolved(snap, SLACK):
-        return 0.0
-    best = 2 * _sparse(functional, snap) * functional.bound
+    best = _range_in_gaps(functional, snap)
     for _ in range(LEVELS):
-        if best <= 4 * IGNORED[0] or snap.mass.size * 2 ** len(snap.grid) > MOST_BETWEEN:
+        if best <= EPS or snap.mass.size * 2 ** len(snap.grid) > MOST_BETWEEN:
             break
         snap = between(snap)
-        missed = 2 * _sparse(functional, snap) * functional.bound
-        best = min(best, missed + abs(functional.value(snap) - value))
+        changed = abs(functional.value(snap) - value)
+        best = min(best, _range_in_gaps(functional, snap) + changed)
     return best
 
 
-def _sparse(functional: Functional, snap: Snapshot) -> float:
-    """Return a probability in whose place, and nowhere else, nodes are too far apart."""
-    assert functional.resolved is not None
-    order = np.argsort(snap.mass)
-    sums = np.cumsum(snap.mass[order])
-    for left_out in IGNORED:
-        mass = snap.mass.copy()
-        mass[order[: int(np.searchsorted(sums, left_out))]] = 0.0
-        if functional.resolved(replace(snap, mass=mass), SLACK):
-            return left_out
-    return float("inf")
+def _range_in_gaps(functional: Functional, snap: Snapshot) -> float:
+    """Return the sum, over nodes too far apart, of probability times the integrand's range."""
+    assert functional.gaps is not None and functional.integrand is not None
+    total = 0.0
+    for mass, first, second, nearest in functional.gaps(snap, SLACK):
+        places = np.stack([first, second, 0.5 * (first + second), nearest])
+        points = places if snap.shape is not None else places[..., 0]
+        with np.errstate(all="ignore"):
+            f = functional.integrand(points, np.full(points.shape[:2], -700.0), snap.tau)
+            total += float(np.sum(mass * (f.max(axis=0) - f.min(axis=0))))
+    return total if np.isfinite(total) else float("inf")
 
 
 def log_slope(snap: Snapshot) -> Array:

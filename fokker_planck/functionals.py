@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fokker_planck.resolution import NEGLIGIBLE as NEGLIGIBLE
+from fokker_planck.resolution import Gap, classifier_gaps
+
 Array = NDArray[np.float64]
 #: f(points, log_density, tau) -> values at the points
 Integrand = Callable[[Array, Array, float], Array]
-
-
-#: nodes with less probability than this need not resolve anything
-NEGLIGIBLE = 1e-18
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,8 @@ class Functional:
     average: Callable[[Snapshot], Array] | None = None
     #: for a linear functional, the same as a function of points, log-density and tau
     integrand: Integrand | None = None
-    #: whether the nodes of a snapshot are close enough for what is averaged
-    resolved: Callable[..., bool] | None = None
+    #: neighbouring nodes of a snapshot that are too far apart for what is averaged
+    gaps: Callable[..., Iterator[Gap]] | None = None
     #: a bound on the absolute value of what is averaged, where one is known
     bound: float | None = None
 
@@ -66,7 +65,7 @@ class Functional:
 def expectation(
     name: str,
     integrand: Integrand,
-    resolved: Callable[[Snapshot], bool] | None = None,
+    gaps: Callable[..., Iterator[Gap]] | None = None,
     bound: float | None = None,
 ) -> Functional:
     """Return the functional E f, f a function of points, log-density and tau."""
@@ -74,7 +73,7 @@ def expectation(
     def average(s: Snapshot) -> Array:
         return integrand(s.points, s.log_density, s.tau)
 
-    return _average(name, average, integrand, resolved, bound)
+    return _average(name, average, integrand, gaps, bound)
 
 
 def weighted(mass: Array, f: Array) -> float:
@@ -123,69 +122,12 @@ MEAN, VARIANCE = mean_along(0), covariance_along(0, 0)
 ENTROPY = _average("entropy", lambda s: -s.log_density)
 
 
-def _neighbours(s: Snapshot) -> list[tuple[Array, Array, Array]]:
-    """Return points, step to the next node and larger mass of the two, for every grid axis."""
-    points = s.points.reshape(*s.grid, -1)
-    mass = np.abs(s.mass).reshape(s.grid)
-    out = []
-    for axis in range(len(s.grid)):
-        first, second = (
-            tuple(part if k == axis else slice(None) for k in range(len(s.grid)))
-            for part in (slice(None, -1), slice(1, None))
-        )
-        step = points[second] - points[first]
-        larger = np.maximum(mass[first], mass[second])
-        d = points.shape[-1]
-        out.append((points[first].reshape(-1, d), step.reshape(-1, d), larger.ravel()))
-    return out
-
-
-def classifier_resolved(process: Any) -> Callable[..., bool]:
-    """Return a test of whether nodes are close enough for the posterior of a mixture.
-
-    Near a component of covariance C the posterior varies over a unit of C^{-1/2} x, or over
-    1/|C^{-1/2} gap| of it, the gap being the distance of its mean from the farthest one of the
-    target's class; nodes have to be that close, or ``slack`` times as far, wherever there is
-    probability.
-    """
-
-    def resolved(s: Snapshot, slack: float = 1.0) -> bool:
-        mixture, schedule = process.mixture, process.schedule
-        t = float(process.forward_time(s.tau))
-        r, v = float(schedule.signal(t)), float(schedule.variance(t))
-        labels = getattr(mixture, "labels", None)
-        labels = np.arange(mixture.n_components) if labels is None else np.asarray(labels)
-        anchors = r * mixture.means[labels == process.target]
-        pairs = _neighbours(s)
-        for k in np.flatnonzero(mixture.weights > 0):
-            centre = r * mixture.means[k]
-            whiten = mixture.axes[k] / np.sqrt(r * r * mixture.variances[k] + v)
-            gap = float(np.linalg.norm((anchors - centre) @ whiten, axis=1).max())
-            least = slack / max(1.0, gap)
-            for x, step, mass in pairs:
-                far = mass <= NEGLIGIBLE
-                wide = np.linalg.norm(step @ whiten, axis=1) > least
-                if not np.any(wide & ~far):
-                    continue
-                here, there = (x - centre) @ whiten, (x + step - centre) @ whiten
-                # between the two nodes lies a point within 8 deviations of the component
-                span = there - here
-                size = np.maximum(np.sum(span * span, axis=1), 1e-300)
-                share = np.clip(-np.sum(here * span, axis=1) / size, 0.0, 1.0)
-                near = np.linalg.norm(here + share[:, None] * span, axis=1) < 8
-                if np.any(wide & ~far & near):
-                    return False
-        return True
-
-    return resolved
-
-
 def posterior_mass(process: Any) -> Functional:
     """Return E P_t(y|x), the confidence."""
     return expectation(
         "posterior_mass",
         lambda x, log_p, tau: np.exp(process.log_posterior(x, tau)),
-        classifier_resolved(process),
+        classifier_gaps(process),
         bound=1.0,
     )
 
@@ -195,7 +137,7 @@ def complement_mass(process: Any) -> Functional:
     return expectation(
         "complement_mass",
         lambda x, log_p, tau: np.exp(process.log_complement(x, tau)),
-        classifier_resolved(process),
+        classifier_gaps(process),
         bound=1.0,
     )
 

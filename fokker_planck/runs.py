@@ -149,9 +149,9 @@ def unresolved(functional: Functional, snap: Snapshot) -> float:
     That is where its own scale is finer than theirs, and where no node sees it at all: an
     integrand that is zero at every node is unknown, not zero.
     """
-    if functional.resolved is not None and not functional.resolved(snap):
-        return float("inf")
-    if functional.integrand is not None and functional.resolved is None:
+    if functional.gaps is not None:
+        return float("inf") if any(True for _ in functional.gaps(snap)) else 0.0
+    if functional.integrand is not None:
         f = functional.integrand(snap.points, snap.log_density, snap.tau)
         if not np.any(f):
             return float("inf")

@@ -121,11 +121,12 @@ def solve_characteristics(
         last = attempt == ATTEMPTS - 1
         try:
             reading, work, done = _attempt(process, taus, tol, plan, finish=last)
-            if reading is None and nodes_needed(process.initial, plan.spacing, plan.reach) > (
-                most_nodes(process.dimension)
-            ):
-                # no better nodes can be had
-                reading, work, _ = _attempt(process, taus, tol, before, finish=True)
+            if not done and not _affordable(process, plan):
+                # the best nodes that can be had
+                best = plan if _fitted(process, plan, before) else before
+                if reading is None or best is plan:
+                    reading, more, _ = _attempt(process, taus, tol, best, finish=True)
+                    work += more
                 done = True
         except SolverError:
             if found is None:
@@ -140,6 +141,19 @@ def solve_characteristics(
     assert found is not None
     nodes = int(found.best.mass.shape[1])
     return found, {"nodes": nodes, "steps": found.steps, "evaluations": evaluations}
+
+
+def _affordable(process: Dynamics, plan: _Plan) -> bool:
+    needed = nodes_needed(process.initial, plan.spacing, plan.reach)
+    return needed <= most_nodes(process.dimension)
+
+
+def _fitted(process: Dynamics, plan: _Plan, before: _Plan) -> bool:
+    """Widen a plan's spacing until it is affordable; return whether it still improves by much."""
+    while not _affordable(process, plan):
+        plan.spacing *= 1.05
+    needed = [nodes_needed(process.initial, one.spacing, one.reach) for one in (plan, before)]
+    return needed[0] > 1.5 * needed[1]
 
 
 def _attempt(

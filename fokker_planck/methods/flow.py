@@ -29,6 +29,8 @@ from fokker_planck.model.field import Field, field_of
 Array = NDArray[np.float64]
 #: steps whose times are prepared at once
 BLOCK = 64
+#: points that are carried at once
+CHUNK = 2048
 #: norm(error of the points (d, n), error of the log-Jacobian (n,), points) -> number
 Norm = Callable[[Array, Array, Array], float]
 
@@ -242,6 +244,12 @@ def carry(process: Dynamics, x: Array, mesh: Mesh, taus: Array) -> tuple[Array, 
     logs : ndarray, shape (m, n)
     """
     points, logs = np.empty((taus.size, *x.shape)), np.zeros((taus.size, x.shape[1]))
+    if x.shape[1] > CHUNK:
+        # what a step works on stays in the cache
+        for start in range(0, x.shape[1], CHUNK):
+            part = slice(start, start + CHUNK)
+            points[:, :, part], logs[:, part] = carry(process, x[:, part], mesh, taus)
+        return points, logs
     first = float(mesh.pieces[0][0]) if mesh.pieces else float(taus[0])
     points[taus == first] = x
     if not mesh.pieces:
