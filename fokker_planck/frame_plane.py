@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.fft import dct
 from scipy.special import roots_hermitenorm
 
+from fokker_planck.methods.runge_kutta import tableau
 from fokker_planck.model import Dynamics
 
 Array = NDArray[np.float64]
@@ -141,6 +142,38 @@ class RootFrame:
     def log_volume(self, tau: ArrayLike) -> Array:
         """Return log det S."""
         return 2 * self._values(tau)[0][..., 2]
+
+    def lost(self, tau: Array, h: Array) -> tuple[Array, Array]:
+        """Return how far Runge-Kutta steps of length h from tau lose track of the frame.
+
+        A point that rests in x moves in y along a linear flow. The stages see its velocity only;
+        the difference between where a step and the frame itself carry it is g + G y. Returns |g|
+        and |G|, of shapes (steps, 2) and (steps, 2, 2).
+        """
+        a, b, c, _, _ = tableau()
+        step = h[:, None, None]
+        motion = self.at(tau[:, None] + h[:, None] * c)
+        # the flow of y' = source - turn y, on the columns of [offset, identity]
+        source = -np.einsum("stij,stj->sti", motion.inverse, motion.centre_rate)
+        turn = motion.inverse @ motion.root_rate
+        start = np.zeros((h.size, 2, 3))
+        start[:, 0, 1] = start[:, 1, 2] = 1.0
+        slopes = np.zeros((c.size, h.size, 2, 3))
+        for s in range(c.size):
+            y = start + step * np.tensordot(a[s, :s], slopes[:s], 1)
+            slopes[s] = -turn[:, s] @ y
+            slopes[s, :, :, 0] += source[:, s]
+        ended = start + step * np.tensordot(b, slopes, 1)
+        first, last = self.at(tau), self.at(tau + h)
+        moved = last.inverse @ (first.centre - last.centre)[:, :, None]
+        exact = np.concatenate([moved, last.inverse @ first.root], axis=2)
+        gap = np.abs(ended - exact)
+        return gap[:, :, 0], gap[:, :, 1:]
+
+    def lost_size(self, tau: Array, h: Array) -> Array:
+        """Return the largest displacement of a point within four deviations, one per step."""
+        offset, stretch = self.lost(tau, h)
+        return np.asarray(offset.max(axis=1) + 4 * stretch.sum(axis=2).max(axis=1))
 
 
 def _linear_flow(slope: Array, h: float) -> tuple[Array, Array, Array]:

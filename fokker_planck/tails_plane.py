@@ -70,7 +70,10 @@ class ExitRate:
                 self.sides.append((axis, side, part, slope, bend))
 
     def __call__(self, q: Array, beta: Array, spread: Array) -> Array:
-        """Return the rates, shape (2, 2, depths).
+        """Return the rates, shape (2, 2, 2, depths): of |q| and of q; axis, side, ramp.
+
+        That of q itself is no bound; it tells a tail from the noise of the time steps, which
+        changes sign.
 
         Parameters
         ----------
@@ -79,12 +82,14 @@ class ExitRate:
         spread : ndarray, shape (2, 2)
             The diffusivity.
         """
-        out = np.empty((2, 2, DEPTHS.size))
+        out = np.empty((2, 2, 2, DEPTHS.size))
         for axis, side, part, slope, bend in self.sides:
-            mass = np.abs(q[part] if axis == 0 else q.T[part])
+            density = q[part] if axis == 0 else q.T[part]
             speed = beta[0, part] if axis == 0 else beta[1].T[part]
             source = slope[:, :, None] * speed + (spread[axis, axis] * bend)[:, :, None]
-            out[axis, side] = np.einsum("drc,rc->d", np.maximum(source, 0.0), mass) * self.cell
+            both = np.stack([np.abs(density), density])
+            gain = np.maximum(source, 0.0, out=source)
+            out[:, axis, side] = np.tensordot(both, gain, ((1, 2), (1, 2))) * self.cell
         return out
 
 

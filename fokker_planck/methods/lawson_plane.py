@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from fokker_planck.frame_plane import RootFrame
+from fokker_planck.frame_plane import RootFrame, graded_time
 from fokker_planck.methods.base import SolverError
 from fokker_planck.methods.runge_kutta import MAX_STEPS, N_STAGES, next_factor, tableau
 from fokker_planck.methods.velocity_plane import VelocitySeries
@@ -42,13 +42,17 @@ GROWTH = 1.3
 MAX_EXPONENT = 80.0
 #: nodes times steps of one run: some minutes for the runs together
 MOST_WORK = 30_000_000
+#: nodes from which on a second thread pays
+LARGE = 8192
 #: nodes of the rule that integrates the diffusivity over a step
 N_NODES = 12
+#: lengths of steps, over the horizon, whose loss of the frame is looked at
+STEP_SHARES = 0.5 ** np.arange(3, 15)
 #: where the slopes of the stages are kept: the two that few stages need come first
 SLOTS = (2, 0, 1, *range(3, N_STAGES + 1))
 
 
-class BoxTooSmall(SolverError):
+class BoxError(SolverError):
     """More than allowed may have left the box; ``left`` has shape (2, 2): axis, side."""
 
     def __init__(self, left: Array) -> None:
@@ -117,7 +121,7 @@ class PlaneProblem:
     def pieces(self) -> list[tuple[float, Dynamics]]:
         """Return the end and the dynamics of every piece that is smooth in time."""
         ends = [0.0, *breaks_of(self.process), self.process.horizon]
-        return [(b, piece_of(self.process, a, b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return [(b, piece_of(self.process, a, b)) for a, b in pairwise(ends)]
 
     def spread(self, tau: float) -> Array:
         """Return the diffusivity Delta, shape (2, 2)."""
@@ -233,7 +237,8 @@ def resized(u: Complex, old: Shape, new: Shape) -> Complex:
     keep1, keep2 = min(old[0], new[0]) // 2, min(old[1], new[1]) // 2
     out[:keep1, :keep2] = u[:keep1, :keep2]
     out[1 - keep1 :, :keep2] = u[1 - keep1 :, :keep2]
-    return out * (np.prod(new) / np.prod(old))
+    out *= np.prod(new) / np.prod(old)
+    return out
 
 
 def good_size(n: float) -> int:
@@ -258,24 +263,32 @@ class PlanePass:
 
 
 class _Exit:
-    """Running sum of the exit bound of N2f."""
+    """Running sums of the exit bound of N2f, with |q| and with q."""
 
     def __init__(self, problem: PlaneProblem) -> None:
         motion = problem.frame.at(0.0)
-        self.total = start_outside(
+        start = start_outside(
             problem.process.initial, motion.centre, motion.inverse, problem.lower, problem.length
         )
+        self.total = np.stack([start, start])
         self.rate: Array | None = None
 
     def add(self, rate: Array, h: float) -> None:
+        """Add a step with the rate at its end; h = 0 sets the rate at the start of one."""
         if self.rate is not None and h > 0:
-            self.total = self.total + h * np.maximum(self.rate, rate)
+            self.total[0] += h * np.maximum(self.rate[0], rate[0])
+            self.total[1] += 0.5 * h * (self.rate[1] + rate[1])
         self.rate = rate
 
     @property
     def left(self) -> Array:
-        """Return the best bound over the ramps, shape (2, 2)."""
-        return np.asarray(self.total.min(axis=-1))
+        """The best bound over the ramps, shape (2, 2)."""
+        return np.asarray(self.total[0].min(axis=-1))
+
+    @property
+    def seen(self) -> Array:
+        """The same without the noise of the time steps: no bound."""
+        return np.asarray(self.total[1].min(axis=-1))
 
 
 def adaptive_pass(
@@ -289,7 +302,7 @@ def adaptive_pass(
 
     Raises
     ------
-    BoxTooSmall
+    BoxError
         If more than ``allowed`` may have left the box.
     SolverError
         If the steps collapse or the work is too much.
@@ -297,7 +310,8 @@ def adaptive_pass(
     horizon = problem.process.horizon
     done, exit_ = PlanePass(), _Exit(problem)
     u, tau, h, work = start, 0.0, 0.02 * horizon, 0
-    for stop in (t for t in taus if t <= 0):
+    longest = frame_steps(problem.frame, 0.1 * local_tol)
+    for _ in (t for t in taus if t <= 0):
         done.outputs.append((u, shape))
         done.left.append(exit_.left)
     for end, piece in problem.pieces():
@@ -311,7 +325,7 @@ def adaptive_pass(
         exit_.add(stepper.rate(beta, tau), 0.0)
         for stop in stops:
             while stop > tau:
-                h = min(h, stepper.longest_step(tau))
+                h = min(h, stepper.longest_step(tau), longest(tau))
                 left = stop - tau
                 pieces = np.ceil(left / h - 1e-9)
                 trial = left / max(pieces, 1.0) if pieces <= 2 else h
@@ -348,8 +362,8 @@ def adaptive_pass(
                 done.mesh.append(tau)
                 done.shapes.append(stepper.shape)
                 exit_.add(stepper.rate(betas[-1], tau), trial)
-                if exit_.left.sum() > allowed:
-                    raise BoxTooSmall(exit_.left)
+                if exit_.seen.sum() > allowed:
+                    raise BoxError(exit_.seen)
                 if level is not None:
                     done.reach.append(
                         gaussian_reach(stepper.q, problem.nodes(stepper.shape), level)
@@ -363,6 +377,22 @@ def adaptive_pass(
         done.evaluations += series.evaluations
         done.block = series.length
     return done
+
+
+def frame_steps(frame: RootFrame, tol: float) -> Callable[[float], float]:
+    """Return the longest step, as a function of its start, that loses at most tol of the frame.
+
+    Of a few lengths, and the shorter one between two of the times that are looked at.
+    """
+    u = np.linspace(-1.0, 1.0, 4 * len(frame.series) + 1)[:-1]
+    taus = graded_time(u, frame.horizon)
+    allowed = np.full(taus.size, np.inf)
+    for share in STEP_SHARES[::-1]:
+        h = np.minimum(share * frame.horizon, frame.horizon - taus)
+        allowed = np.where(frame.lost_size(taus, h) > tol, share * frame.horizon, allowed)
+    shorter = np.where(np.isinf(allowed), np.inf, 0.5 * allowed)
+    shorter = np.minimum(shorter, np.append(shorter[1:], shorter[-1]))
+    return lambda tau: float(shorter[np.searchsorted(taus, tau, side="right") - 1])
 
 
 def _grown(shape: Shape, crowded: list[bool], tau: float) -> Shape:
@@ -418,7 +448,10 @@ def fixed_pass(
 def _one_ahead(
     pool: ThreadPoolExecutor, series: VelocitySeries, steps: list[tuple[float, float]]
 ) -> Iterator[Array]:
-    """Yield the velocities of each step; those of the next are made meanwhile."""
+    """Yield the velocities of each step; on large grids those of the next are made meanwhile."""
+    if series.rows.shape[1] < LARGE:
+        yield from (series.stages(*step) for step in steps)
+        return
     pending = pool.submit(_quietly, series, *steps[0])
     for after in (*steps[1:], None):
         betas = pending.result()

@@ -23,7 +23,7 @@ from fokker_planck.methods.base import Progress, SolverError
 from fokker_planck.methods.lawson_plane import (
     GROWTH,
     MAX_MODES,
-    BoxTooSmall,
+    BoxError,
     Complex,
     PlanePass,
     PlaneProblem,
@@ -33,7 +33,7 @@ from fokker_planck.methods.lawson_plane import (
     good_size,
     resized,
 )
-from fokker_planck.methods.runge_kutta import N_STAGES, halved, tableau
+from fokker_planck.methods.runge_kutta import halved
 from fokker_planck.model import Dynamics
 from fokker_planck.readings import GridReading
 from fokker_planck.runs import EPS, grid_run
@@ -42,6 +42,7 @@ from fokker_planck.tails_plane import DEPTHS
 Array = NDArray[np.float64]
 N_ATTEMPTS = 4
 N_BOXES = 9
+N_SPLITS = 4
 #: how many more modes along each axis the second run has
 FINER = 1.25
 #: nodes per mode and axis on which functionals are summed: they may vary faster than the density
@@ -100,7 +101,7 @@ def widened(ends: tuple[Array, Array], left: Array, allowed: float) -> tuple[Arr
     As far as a Gaussian tail would have to be followed.
     """
     share = allowed / 4
-    need = np.log(np.maximum(share, 1e-300)) / np.log(np.minimum(left, 0.5))
+    need = np.log(np.maximum(share, 1e-300)) / np.log(np.clip(left, 1e-300, 0.5))
     factor = np.where(left > 0.3 * share, np.clip(1.05 * np.sqrt(need), 1.08, 1.4), 1.0)
     lower, upper = ends
     return lower * factor[:, 0], upper * factor[:, 1]
@@ -141,7 +142,7 @@ def _boxed_pass(
                 problem, u, shape, taus, local_tol, mode_tol, allowed, report, level
             )
             return problem, first, shape, ends
-        except BoxTooSmall as small:
+        except BoxError as small:
             if attempt == N_BOXES - 1:
                 raise
             ends = widened(ends, small.left, allowed)
@@ -181,9 +182,10 @@ def solve_spectral_plane(
     if np.any(np.asarray(process.noise(times)) <= 0):
         raise SolverError("spectral: the noise amplitude vanishes")
     frame = root_frame(process)
-    local_tol, mode_tol = max(0.3 * tol, LEAST_TOL), max(0.2 * tol, LEAST_TOL)
+    local_tol, mode_tol = max(0.1 * tol, LEAST_TOL), max(0.2 * tol, LEAST_TOL)
     allowed = max(2e-3 * tol, LEAST_LOSS)
     ends = pilot_box(process, frame, taus, 1e-2 * allowed)
+    oversampling = OVERSAMPLING[0]
     for attempt in range(N_ATTEMPTS):
 
         def report(tau: float, base: float = 0.0, share: float = 1.0, a: int = attempt) -> None:
@@ -193,8 +195,8 @@ def solve_spectral_plane(
         problem, first, shape, ends = _boxed_pass(
             process, frame, ends, taus, (local_tol, mode_tol, allowed), partial(report, share=0.3)
         )
-        mesh = halved(np.array(first.mesh))
-        shapes = [_finer(item) for item in first.shapes for _ in (0, 1)]
+        mesh, parent = split_for_frame(problem, halved(np.array(first.mesh)), 0.02 * tol)
+        shapes = [_finer(first.shapes[j // 2]) for j in parent]
         begin = shapes[0] if shapes else _finer(shape)
         fine = fixed_pass(
             problem, fft.rfft2(problem.start_density(begin)), begin, taus, mesh, shapes,
@@ -202,13 +204,9 @@ def solve_spectral_plane(
         )  # fmt: skip
         if not all(np.all(np.isfinite(u)) for u, _ in fine.outputs):
             raise SolverError("spectral: unstable at the steps that the error allows")
-        for oversampling in OVERSAMPLING:
-            reading = _read_off(problem, taus, first, fine, oversampling)
-            budgets = [reading.read(functional)[1] for functional in watched(process)]
-            rough = max(float(budget["quadrature"].max()) for budget in budgets)
-            if rough <= 0.1 * tol or 4 * reading.best.points[..., 0].size > MOST_NODES:
-                break
-        worst = max(float((b["resolution"] + b["frame"]).max()) for b in budgets)
+        reading, oversampling, worst = _fine_enough(
+            process, problem, taus, first, fine, oversampling, tol
+        )
         if worst <= 0.6 * tol or max(local_tol, mode_tol) <= LEAST_TOL:
             break
         cut = max(min(0.1, 0.1 * tol / worst), 1e-3)
@@ -225,39 +223,43 @@ def _finer(shape: Shape) -> Shape:
     return good_size(FINER * shape[0]), good_size(FINER * shape[1])
 
 
-def frame_mismatch(problem: PlaneProblem, mesh: Array) -> tuple[Array, Array]:
-    """Return how far the steps lose track of the frame, as sums over the steps so far.
+def split_for_frame(problem: PlaneProblem, mesh: Array, tol: float) -> tuple[Array, list[int]]:
+    """Return the mesh with steps split on which the frame is lost, and each step's parent."""
+    parent = np.arange(mesh.size - 1)
+    for _ in range(N_SPLITS):
+        gap = problem.frame.lost_size(mesh[:-1], np.diff(mesh))
+        bad = gap > max(tol, LEAST_TOL) / max(gap.size, 1)
+        if gap.sum() <= tol or not np.any(bad):
+            break
+        middle = 0.5 * (mesh[1:] + mesh[:-1])
+        mesh = np.sort(np.concatenate([mesh, middle[bad]]))
+        parent = np.repeat(parent, np.where(bad, 2, 1))
+    return mesh, [int(j) for j in parent]
 
-    A point that rests in x moves in y along a linear flow. The stages see its velocity only; the
-    difference between where a Runge-Kutta step and the frame itself carry it is g + G y.
-    Shapes (steps + 1, 2) and (steps + 1, 2, 2): sums of |g| and of |G|.
+
+def _fine_enough(
+    process: Dynamics, problem: PlaneProblem, taus: Array, first: PlanePass, fine: PlanePass,
+    oversampling: int, tol: float,
+) -> tuple[GridReading, int, float]:  # fmt: skip
+    """Return a reading on nodes close enough for what is watched.
+
+    With it the nodes per mode and axis, and the largest error in resolution and frame.
     """
-    a, b, c, _, _ = tableau()
-    h = np.diff(mesh)[:, None, None]
-    motion = problem.frame.at(mesh[:-1, None] + h[:, :, 0] * c)
-    # the flow of y' = source - turn y, on the columns of [offset, identity]
-    source = -np.einsum("stij,stj->sti", motion.inverse, motion.centre_rate)
-    turn = motion.inverse @ motion.root_rate
-    start = np.zeros((h.size, 2, 3))
-    start[:, 0, 1] = start[:, 1, 2] = 1.0
-    slopes: list[Array] = []
-    for s in range(N_STAGES):
-        y = start + h * sum((a[s, j] * slopes[j] for j in range(s)), np.zeros_like(start))
-        slope = -turn[:, s] @ y
-        slope[:, :, 0] += source[:, s]
-        slopes.append(slope)
-    ended = start + h * sum((b[j] * slopes[j] for j in range(N_STAGES)), np.zeros_like(start))
-    edges = problem.frame.at(mesh)
-    back = edges.inverse[1:]
-    exact = np.concatenate(
-        [
-            (back @ (edges.centre[:-1] - edges.centre[1:])[:, :, None]),
-            back @ edges.root[:-1],
-        ],
-        axis=2,
-    )
-    total = np.concatenate([np.zeros((1, 2, 3)), np.cumsum(np.abs(ended - exact), axis=0)])
-    return total[:, :, 0], total[:, :, 1:]
+    # the posterior asks for most
+    functionals = watched(process)[::-1]
+    for more in OVERSAMPLING:
+        if more < oversampling:
+            continue
+        reading, worst = _read_off(problem, taus, first, fine, more), 0.0
+        last = 4 * reading.best.mass.size > MOST_NODES or more == OVERSAMPLING[-1]
+        for functional in functionals:
+            _, budget = reading.read(functional)
+            if not last and float(budget["quadrature"].max()) > 0.1 * tol:
+                break
+            worst = max(worst, float((budget["resolution"] + budget["frame"]).max()))
+        else:
+            break
+    return reading, more, worst
 
 
 def _read_off(
@@ -285,14 +287,17 @@ def _read_off(
     floor = 2 * np.log(EPS) + np.log(density.max(axis=1, keepdims=True))
     run = replace(run, log_density=np.maximum(run.log_density, floor))
     mesh = np.array(fine.mesh)
-    offset, stretch = frame_mismatch(problem, mesh)
     at = np.searchsorted(mesh, taus)
+    offset, stretch = (
+        np.concatenate([np.zeros((1, *gap.shape[1:])), np.cumsum(gap, axis=0)])
+        for gap in problem.frame.lost(mesh[:-1], np.diff(mesh))
+    )
     moved = best.copy()
     for axis in (0, 1):
         gap = offset[at, axis, None] + stretch[at, axis] @ np.abs(y.T)
         moved += np.gradient(best * gap.reshape(best.shape), steps[axis], axis=1 + axis)
     companions = {"resolution": companion, "frame": moved}
-    tail = np.maximum(*(np.array(run.left).sum(axis=(1, 2)) for run in (first, fine)))
+    tail = np.array(fine.left).sum(axis=(1, 2))
     return GridReading(
         run, {name: cell * item.reshape(flat) for name, item in companions.items()}, tail
     )
