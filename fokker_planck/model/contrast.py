@@ -131,7 +131,7 @@ class DiffusedPair:
             back = np.empty_like(order)
             back[order] = np.arange(n)
             out = [a[back] for a in out]
-        return Contrast(*(a.reshape(*lead, *a.shape[1:]) for a in out))
+        return Contrast(*(a.reshape((*lead, *a.shape[1:])) for a in out))
 
     # -- one block: coordinates first, shape (d, n) ---------------------------------------------
     def _block(self, x: Array, r: Array, v: Array, way: Array | None) -> tuple[Array, ...]:
