@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from fokker_planck.characteristic_reading import CharacteristicReading
+from fokker_planck.estimate import Estimate
 from fokker_planck.model import is_plain, process_from_spec
 from fokker_planck.readings import READINGS, GridReading, TableReading
+from fokker_planck.residual.result import Certified
 from fokker_planck.runs import FarTail, Reading, Run
 from fokker_planck.solution import Solution
 
-FORMAT = 1
+FORMAT = 2
 RUN_FIELDS = ("taus", "points", "mass", "log_density")
 
 
@@ -94,6 +96,29 @@ def _unpack(arrays: Any, header: dict[str, Any]) -> Reading:
     return TableReading(runs, arrays["tail"], header["ratios"])
 
 
+def _pack_certificate(certificate: Certified | None) -> dict[str, Any] | None:
+    """Return a certificate as plain data."""
+    if certificate is None:
+        return None
+    return {
+        "l1": np.asarray(certificate.l1).tolist(),
+        "kind": certificate.kind,
+        "estimates": {name: e.to_dict() for name, e in certificate.estimates.items()},
+        "parts": {name: np.asarray(part).tolist() for name, part in certificate.parts.items()},
+    }
+
+
+def _unpack_certificate(data: dict[str, Any] | None) -> Certified | None:
+    if data is None:
+        return None
+    return Certified(
+        np.array(data["l1"]),
+        data["kind"],
+        {name: Estimate.from_dict(e) for name, e in data["estimates"].items()},
+        {name: np.array(part) for name, part in data["parts"].items()},
+    )
+
+
 def save(solution: Solution, path: str | os.PathLike[str]) -> None:
     """Write a solution to ``path``: to a temporary name beside it, then renamed.
 
@@ -110,6 +135,7 @@ def save(solution: Solution, path: str | os.PathLike[str]) -> None:
         "cost": solution.cost,
         "message": solution.message,
         "process": solution.process.spec() if is_plain(solution.process) else None,
+        "certificate": _pack_certificate(solution.certificate),
     }
     arrays["taus"] = solution.taus
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
@@ -151,6 +177,7 @@ def load(path: str | os.PathLike[str]) -> Solution:
             _unpack(arrays, header),
             header["cost"],
             header["message"],
+            _unpack_certificate(header["certificate"]),
         )
     except Exception as error:
         raise ValueError(f"path: cannot read a solution from {path}: {error}") from None

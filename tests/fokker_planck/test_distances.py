@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hand_made import carried_solution, grid_solution
+from hand_made import carried_solution, grid_solution, table_solution
 from scipy.special import ndtr
 
 import fokker_planck as fp
@@ -90,6 +90,21 @@ def test_gaussians_in_the_plane_in_random_cases():
             exact = 2 * ndtr(0.5 * np.sqrt(d @ np.linalg.solve(c1, d))) - 1
             for found in (total_variation(a, b), total_variation(b, a)):
                 assert abs(found.value - exact) <= found.error < 2e-3
+
+
+def test_laws_of_finite_volumes():
+    a = table_solution(gaussian(0.0, 1.0), 1e-4)
+    b = table_solution(gaussian(1.0, 1.44), -1e-4)
+    exact = {
+        total_variation: variation(0.0, 1.0, 1.0, 1.2),
+        kl_divergence: np.log(1.2) + 2.0 / 2.88 - 0.5,
+        wasserstein: mean_shift(1.0, 0.2),
+    }
+    for distance, truth in exact.items():
+        found = distance(a, b)
+        assert abs(found.value - truth) <= found.error < 2e-2, distance
+    found = wasserstein(a, b, order=2)
+    assert abs(found.value - np.hypot(1.0, 0.2)) <= found.error < 0.3
 
 
 @pytest.mark.parametrize("sampler", ["ode", "sde"])
