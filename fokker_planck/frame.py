@@ -25,7 +25,8 @@ Array = NDArray[np.float64]
 #: how strongly times crowd towards the end, where reverse processes are fast
 GRADING = 7.0
 STRETCH = math.expm1(GRADING)
-DEGREE = 40
+NOTHING = np.zeros(1)
+DEGREE = 24
 #: nodes of the Gauss-Hermite rule for the moments
 N_QUADRATURE = 24
 #: a step of the moments may change its own forecast so much, in standard deviations
@@ -90,20 +91,29 @@ class Frame:
 
     def at(self, tau: ArrayLike) -> tuple[Array, Array, Array, Array]:
         """Return m, s, dm/dtau and d(log s)/dtau, each of the shape of ``tau``."""
-        return self.with_series(tau, np.zeros(1))[:4]
+        return self.with_series(tau, NOTHING)[:4]
+
+    def _with(self, series: Array) -> Array:
+        """Return the coefficients with one more column, made once."""
+        kept: dict[int, tuple[Array, Array]] = self.__dict__.setdefault("_kept", {})
+        if id(series) not in kept:
+            columns = self._coefficients
+            both = np.zeros((max(len(columns), series.size), 5))
+            both[: len(columns), :4], both[: series.size, 4] = columns, series
+            # the series is kept too, so that its id stays its own
+            kept[id(series)] = series, both
+        return kept[id(series)][1]
 
     def with_series(
         self, tau: ArrayLike, series: Array
     ) -> tuple[Array, Array, Array, Array, Array]:
         """Return what :meth:`at` does, and a running integral of :func:`graded_integral`."""
-        columns = self._coefficients
-        both = np.zeros((max(len(columns), series.size), 5))
-        both[: len(columns), :4], both[: series.size, 4] = columns, series
+        both = self._with(series)
         tau = np.asarray(tau, dtype=float)
         left = np.maximum(1 - tau / self.horizon, 0.0) * STRETCH
         values = _series(1 - 2 * np.log1p(left) / GRADING, both)
         rate = 2 * STRETCH / (GRADING * self.horizon) / (1 + left)
-        m, log_s, dm, ds, total = np.moveaxis(values, -1, 0)
+        m, log_s, dm, ds, total = (values[..., j] for j in range(5))
         return m, np.exp(log_s), dm * rate, ds * rate, total
 
 

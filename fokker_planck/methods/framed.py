@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fokker_planck.frame import Frame
+from fokker_planck.methods.frame_drift import frame_velocity, has_formula
 from fokker_planck.methods.runge_kutta import tableau
 from fokker_planck.model import Dynamics
 from fokker_planck.model.dynamics import breaks_of, piece_of
@@ -126,10 +127,18 @@ class Problem:
 
     def coefficients(self, taus: Array, y: Array, *dynamics: Dynamics) -> tuple[list[Array], Array]:
         """Return beta, shape (m, n), of every dynamics, and the integral of delta to each time."""
-        *frame, spent = self.frame.with_series(taus, self.diffusion_series)
-        m, s, dm, stretch = (item[:, None] for item in frame)
-        x, times, still = m + s * y, taus[:, None], dm / s + stretch * y
-        return [np.asarray(item.drift(x, times) / s - still) for item in dynamics], spent
+        *parts, spent = self.frame.with_series(taus, self.diffusion_series)
+        frame = parts[0], parts[1], parts[2], parts[3]
+        m, s, dm, stretch = (item[:, None] for item in parts)
+        out = []
+        for item in dynamics:
+            if has_formula(item):
+                out.append(frame_velocity(item, taus, frame, y))
+                continue
+            x = m + s * y
+            beta = item.drift(x, taus[:, None]) - dm
+            out.append((beta / s) - stretch * y)
+        return out, spent
 
     def diffusivity(self, taus: Any) -> Array:
         """Return delta = D/s^2."""

@@ -48,9 +48,9 @@ MAX_EXPONENT = 80.0
 #: nodes times steps of one run: beyond, an implicit method is faster
 MOST_WORK = 3_000_000
 #: steps prepared in one call, and the numbers that they may take
-BLOCK, BLOCK_SIZE = 32, 16_000
+BLOCK, BLOCK_SIZE = 32, 24_000
 #: at least so many, and the most steps of one size
-LEAST_AHEAD, MOST_AHEAD = 2, 8
+LEAST_AHEAD, MOST_AHEAD = 2, 12
 #: a step is repeated this much shorter before the spectrum's end asks for more modes
 SHORTER = 0.6
 #: after that, steps may grow by so much from block to block
@@ -74,8 +74,7 @@ class Stepper:
     def __init__(self, stack: Stack, n: int, piece: tuple[float, float]) -> None:
         self.stack, self.n, self.piece = stack, n, piece
         self.y = stack.nodes(n)
-        rates = (2 * np.pi / stack.lengths * np.arange(n // 2 + 1)) ** 2
-        self.rates = np.repeat(rates, 2, axis=-1)
+        self.rates = (2 * np.pi / stack.lengths * np.arange(n // 2 + 1)) ** 2
         # u, h k_1, ..., h k_13 of a step, also as flat rows and as heads of them
         self.work = np.empty((N_STAGES + 2, stack.rows, n + 2))
         self.sums = self.work.reshape(N_STAGES + 2, -1)
@@ -123,7 +122,7 @@ class Stepper:
         beta *= h[:, :, None, None]
         spent = spent.reshape(*times.shape, -1)
         spent = spent - spent[:, :1]
-        damp = np.exp(-spent[..., None] * self.rates)
+        damp = np.repeat(np.exp(-spent[..., None] * self.rates), 2, axis=-1)
         exponents = (spent[:, -1] * self.rates[..., -1]).max(axis=-1)
         return beta, damp, exponents
 
@@ -205,7 +204,7 @@ def adaptive_pass(
                 ends[-1] = stop
             beta, damp, exponents = stepper.prepare(ends - trial, trial)
             if exponents.max() > MAX_EXPONENT:
-                h, block = 0.9 * trial * MAX_EXPONENT / float(exponents.max()), 1
+                h = 0.9 * trial * MAX_EXPONENT / float(exponents.max())
                 if h < 1e-13 * stack.horizon:
                     raise SolverError(f"spectral: step size collapsed at tau = {tau:.6g}")
                 continue
@@ -217,7 +216,7 @@ def adaptive_pass(
                 if work > MOST_WORK or len(done.mesh) > MAX_STEPS:
                     raise SolverError(f"spectral: too many steps and modes by tau = {tau:.6g}")
                 if not size <= local_tol:
-                    h, block = trial * next_factor(size, local_tol), 1
+                    h, block = trial * next_factor(size, local_tol), max(block // 2, 1)
                     if h < 1e-13 * stack.horizon:
                         raise SolverError(f"spectral: step size collapsed at tau = {tau:.6g}")
                     break
