@@ -25,7 +25,11 @@ DEGREE, FIRST_PANELS, ROUNDS = 12, 8, 4
 #: the same in the plane, where every time is large
 DEGREE_PLANE, FIRST_PANELS_PLANE = 10, 6
 SHRINK = 0.6
+#: how often the drift may turn over on a panel: the integral of its slope
+MOST_CHANGE = 2.5
 MOST_PANELS = 64
+#: a panel whose residual is so many times too large is quartered
+HUGE = 100.0
 #: share of the tolerance that a summed residual should meet, and how much more a bound may say
 ENOUGH, WORTH = 0.5, 1e3
 #: starting nodes of characteristics: spacing and reach in deviations
@@ -53,7 +57,29 @@ def first_ends(process: Dynamics, taus: Array, panels: int = FIRST_PANELS) -> Ar
     # a panel ends where an output is; no other end so near that the panel would be negligible
     gap = 1e-3 * horizon
     graded = [t for t in shorter if np.abs(wanted - t).min() > gap]
-    return np.unique(np.concatenate([wanted, graded]))
+    ends = np.unique(np.concatenate([wanted, graded]))
+    for _ in range(6):
+        fast = _changes(process, ends) > MOST_CHANGE
+        if not fast.any() or ends.size > MOST_PANELS // 2:
+            break
+        ends = np.sort(np.concatenate([ends, 0.5 * (ends[1:] + ends[:-1])[fast]]))
+    return ends
+
+
+def _changes(process: Dynamics, ends: Array) -> Array:
+    """Return the integral of the drift's slope near the start's mean over each panel."""
+    law = process.initial
+    deviation = np.sqrt(np.diagonal(law.covariance))
+    x = np.stack([law.mean + sign * deviation for sign in (1.0, -1.0)])
+    share, weights = np.polynomial.legendre.leggauss(6)
+    out = np.zeros(ends.size - 1)
+    for k, (a, b) in enumerate(pairwise(ends)):
+        for u, w in zip(share, weights, strict=True):
+            tau = a + 0.5 * (b - a) * (1 + u)
+            drift = process.drift(x[:, 0] if x.shape[1] == 1 else x, tau).reshape(x.shape)
+            slope = np.abs((drift[0] - drift[1]) / (2 * deviation)).max()
+            out[k] += 0.5 * (b - a) * w * float(slope)
+    return out
 
 
 def dense_solution(
@@ -122,7 +148,15 @@ def solve_certified(
         if ends.size + large.size > MOST_PANELS + taus.size:
             large = np.argsort(-added)[: max(MOST_PANELS + taus.size - ends.size, 0)]
         at = interpolant.certificate.taus
-        ends = np.unique(np.concatenate([ends, 0.5 * (at[large] + at[large + 1])]))
+        huge = large[added[large] > HUGE * ENOUGH * tol / added.size]
+        inner_ends = [
+            at[k] + share * (at[k + 1] - at[k])
+            for k, share in [
+                *((k, 0.5) for k in large),
+                *((k, q) for k in huge for q in (0.25, 0.75)),
+            ]
+        ]
+        ends = np.unique(np.concatenate([ends, inner_ends]))
         spacing *= 0.5
     assert best is not None
     total, solution, interpolant = best
