@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("fokker_planck", "sde_compare", "proofs_check")  # each imports only leftwards
 HEAVY = ("findiff", "sympy", "matplotlib.pyplot")  # too slow to import before they are needed
 MODEL = "fokker_planck.model"
-MODEL_MAY_IMPORT = (MODEL, "numpy", "scipy.special", *sys.stdlib_module_names)
+MODEL_MAY_IMPORT = (MODEL, "numpy", "scipy.special", "scipy.optimize", *sys.stdlib_module_names)
 TEXT_SUFFIXES = {
     *(".py", ".md", ".toml", ".cff", ".yaml", ".yml", ".txt", ".cfg", ".html", ".j2"),
     *(".mplstyle", ".json", ".sh", ".svg", ".ipynb", ".csv", ".rst", ""),
