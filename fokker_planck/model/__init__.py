@@ -1,6 +1,6 @@
 """The model: mixtures, schedules, guidance and reverse processes.
 
-numpy and scipy only; imports no solver, so that it can be audited alone.
+numpy, scipy.special and scipy.optimize only; imports no solver, so that it can be audited alone.
 """
 
 from fokker_planck.model.closed_form import exploding_pair_variance, unguided_law, unguided_moments
