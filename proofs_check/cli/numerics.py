@@ -199,7 +199,9 @@ def solve(
         report_numbers(
             numbers,
             {
-                "L1 error": "unknown (not certified)" if not np.isfinite(l1_error) else l1_error,
+                "L1 error": f"{l1_error:.1e}"
+                if np.isfinite(l1_error)
+                else "unknown (not certified)",
                 "method": solution.method,
                 "seconds": f"{seconds:.2f}",
             },

@@ -116,8 +116,10 @@ def drawable(process: Any) -> list[str] | None:
         return None
     plain = process.mixture.labels is None and process.is_linear
     # figures are of one strength, and mark components: on other models they would mislead
-    if process.dimension != 1 or not plain or process.guidance.name != "constant":
+    if process.dimension > 2 or not plain or process.guidance.name != "constant":
         return ["verdicts"]
+    if process.dimension == 2:
+        return ["plane", "plane_time", "verdicts"]
     # without a rival component there is no confidence to gain or lose
     if (process.mixture.weights > 0).sum() == 1:
         return ["travel", "histogram", "verdicts"]
