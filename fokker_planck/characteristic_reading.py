@@ -89,32 +89,48 @@ def between(snap: Snapshot) -> Snapshot:
 def unseen(functional: Functional, snap: Snapshot, value: float) -> float:
     """Return what features between the nodes may change, where the nodes may not see them.
 
-    Between nodes too far apart what is averaged counts with its range, over the two, the middle
-    and the point nearest to a component, times the probability there. Carried nodes may be
-    interpolated to lie closer; then the functional is taken again.
+    Carried nodes may be interpolated to lie closer; then the functional is taken again.
     """
     if functional.gaps is None or functional.integrand is None:
         return unresolved(functional, snap)
-    best = _range_in_gaps(functional, snap)
+    best = hidden(functional, snap)
     for _ in range(LEVELS):
         if best <= EPS or snap.mass.size * 2 ** len(snap.grid) > MOST_BETWEEN:
             break
         snap = between(snap)
         changed = abs(functional.value(snap) - value)
-        best = min(best, _range_in_gaps(functional, snap) + changed)
+        best = min(best, hidden(functional, snap) + changed)
     return best
 
 
-def _range_in_gaps(functional: Functional, snap: Snapshot) -> float:
-    """Return the sum, over nodes too far apart, of probability times the integrand's range."""
+def hidden(functional: Functional, snap: Snapshot) -> float:
+    """Return what an integrand does between nodes too far apart that its values there do not show.
+
+    That is how far it leaves the range of the two values, in the middle or at the point nearest
+    to a component, beyond what the second differences at the nodes suggest; times probability.
+    A step from one value to the other is seen by the nodes, and counts in the quadrature error.
+    """
     assert functional.gaps is not None and functional.integrand is not None
-    total = 0.0
-    for mass, first, second, nearest in functional.gaps(snap, SLACK):
-        places = np.stack([first, second, 0.5 * (first + second), nearest])
-        points = places if snap.shape is not None else places[..., 0]
+    gaps = list(functional.gaps(snap, SLACK))
+    if not gaps:
+        return 0.0
+    with np.errstate(all="ignore"):
+        f = functional.integrand(snap.points, snap.log_density, snap.tau)
+    grid, total = f.reshape(snap.grid), 0.0
+    points = snap.points.reshape(snap.mass.size, -1)
+    for axis, one, two, nearest in gaps:
+        bend = np.zeros_like(grid)
+        inner = tuple(slice(1, -1) if k == axis else slice(None) for k in range(grid.ndim))
+        bend[inner] = np.abs(np.diff(grid, n=2, axis=axis))
+        bend = bend.ravel()
+        places = np.stack([0.5 * (points[one] + points[two]), nearest])
+        places = places if snap.shape is not None else places[..., 0]
         with np.errstate(all="ignore"):
-            f = functional.integrand(points, np.full(points.shape[:2], -700.0), snap.tau)
-            total += float(np.sum(mass * (f.max(axis=0) - f.min(axis=0))))
+            there = functional.integrand(places, np.full(places.shape[:2], -700.0), snap.tau)
+            low, high = np.minimum(f[one], f[two]), np.maximum(f[one], f[two])
+            outside = np.maximum(low - there.min(axis=0), there.max(axis=0) - high)
+            outside = np.maximum(outside - np.maximum(bend[one], bend[two]), 0.0)
+            total += float(np.sum(np.maximum(snap.mass[one], snap.mass[two]) * outside))
     return total if np.isfinite(total) else float("inf")
 
 

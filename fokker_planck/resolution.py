@@ -9,27 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-#: probability of two neighbours, and the points: first, second, and nearest to a component
-Gap = tuple[Array, Array, Array, Array]
+Index = NDArray[np.intp]
+#: axis of the grid, flat indices of two neighbours, and the point between nearest to a component
+Gap = tuple[int, Index, Index, Array]
 #: nodes with less probability than this need not resolve anything
 NEGLIGIBLE = 1e-18
 #: how many deviations of a component count as near it
 NEAR = 8.0
 
 
-def neighbours(s: Any) -> list[tuple[Array, Array, Array]]:
-    """Return points, step to the next node and larger mass of the two, for every grid axis."""
-    points = s.points.reshape(*s.grid, -1)
-    mass = np.abs(s.mass).reshape(s.grid)
+def neighbours(s: Any) -> list[tuple[Index, Index]]:
+    """Return the flat indices of neighbours along every grid axis, where there is probability."""
+    mass = np.abs(s.mass)
+    index = np.arange(mass.size).reshape(s.grid)
     out = []
-    for axis in range(len(s.grid)):
+    for axis in range(index.ndim):
         first, second = (
-            tuple(part if k == axis else slice(None) for k in range(len(s.grid)))
-            for part in (slice(None, -1), slice(1, None))
+            np.take(index, np.arange(start, start + index.shape[axis] - 1), axis=axis).ravel()
+            for start in (0, 1)
         )
-        larger = np.maximum(mass[first], mass[second])
-        used = larger > NEGLIGIBLE
-        out.append((points[first][used], (points[second] - points[first])[used], larger[used]))
+        used = np.maximum(mass[first], mass[second]) > NEGLIGIBLE
+        out.append((first[used], second[used]))
     return out
 
 
@@ -49,25 +49,26 @@ def classifier_gaps(process: Any) -> Callable[..., Iterator[Gap]]:
         labels = getattr(mixture, "labels", None)
         labels = np.arange(mixture.n_components) if labels is None else np.asarray(labels)
         anchors = r * mixture.means[labels == process.target]
-        pairs = neighbours(s)
+        points = s.points.reshape(s.mass.size, -1)
+        pairs = [(one, two, points[two] - points[one]) for one, two in neighbours(s)]
         for k in np.flatnonzero(mixture.weights > 0):
             centre = r * mixture.means[k]
             whiten = mixture.axes[k] / np.sqrt(r * r * mixture.variances[k] + v)
             gap = float(np.linalg.norm((anchors - centre) @ whiten, axis=1).max())
             least = slack / max(1.0, gap)
-            for x, step, mass in pairs:
+            for axis, (one, two, step) in enumerate(pairs):
                 span = step @ whiten
                 size = np.sum(span * span, axis=1)
                 wide = size > least * least
                 if not np.any(wide):
                     continue
                 # between the two nodes lies a point near the component
-                first, span, size = x[wide], span[wide], size[wide]
+                first, span, size = points[one[wide]], span[wide], size[wide]
                 here = (first - centre) @ whiten
                 share = np.clip(-np.sum(here * span, axis=1) / size, 0.0, 1.0)[:, None]
                 near = np.sum((here + share * span) ** 2, axis=1) < NEAR**2
                 if np.any(near):
-                    first, along = first[near], step[wide][near]
-                    yield mass[wide][near], first, first + along, first + share[near] * along
+                    nearest = first[near] + share[near] * step[wide][near]
+                    yield axis, one[wide][near], two[wide][near], nearest
 
     return gaps
