@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, roots_legendre
 
 from fokker_planck.model.checks import one_of, real_number, shown, whole_number
@@ -29,6 +28,8 @@ EPS = float(np.finfo(float).eps)
 
 def _least(exponent: Callable[[float], float], high: float) -> float:
     """Return the least value of a bound's logarithm over (0, high)."""
+    from scipy.optimize import minimize_scalar
+
     found = minimize_scalar(
         lambda u: exponent(float(np.exp(u))),
         bounds=(float(np.log(high)) - 25.0, float(np.log(high)) - 1e-9),

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fokker_planck import ReverseProcess
-from fokker_planck.functionals import classifier_resolved, expectation
+from fokker_planck.functionals import expectation
+from fokker_planck.resolution import classifier_gaps
 from fokker_planck.solution import Solution
 from proofs_check.claims.densities import EPS, Value, solve
 
@@ -78,7 +79,7 @@ def entropy_loss(process: ReverseProcess, n: int = 64, method: str = "auto") -> 
     rate = expectation(
         "loss",
         lambda x, log_p, tau: entropy_loss_rate(process, x, tau),
-        classifier_resolved(process),
+        classifier_gaps(process),
     )
     values, budget = solution.reading.read(rate)
     total = float(weights @ values)

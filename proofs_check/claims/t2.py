@@ -17,7 +17,8 @@ from scipy.special import betainc, roots_hermitenorm
 
 import sde_compare as sc
 from fokker_planck import ReverseProcess
-from fokker_planck.functionals import classifier_resolved, expectation
+from fokker_planck.functionals import expectation
+from fokker_planck.resolution import classifier_gaps
 from proofs_check.claims.densities import Value, evidence, read, second_method, solve
 from proofs_check.claims.hypotheses import CONSTANT, ONE_D, SDE
 from proofs_check.claims.tables import case, random_cases
@@ -62,7 +63,7 @@ def reciprocal_gap(item: Case, method: str = "auto") -> Evidence:
             return np.exp(-process.log_posterior(x, tau))
 
     functional, solution = (
-        expectation("1/P", reciprocal, classifier_resolved(process)),
+        expectation("1/P", reciprocal, classifier_gaps(process)),
         solve(process, method),
     )
     start, end = read(solution, functional, 0), read(solution, functional, -1)

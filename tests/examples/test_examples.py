@@ -3,7 +3,10 @@
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
+from scipy.stats import norm
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -35,3 +38,31 @@ def test_own_drift():
 def test_losing_paths():
     share = run("losing_paths")
     assert abs(share.value - 0.2084) < 2 * share.error < 0.02
+
+
+def test_class_laws(capsys):
+    solutions = run("class_laws")
+    printed = capsys.readouterr().out
+    assert len(solutions) == 6 and printed.count("H = ") == 6
+    for solution in solutions.values():
+        assert solution.entropy[-1].error < 1e-5
+    # the median of the start flows to the median: uniform classes diffuse in closed form
+    points, values, error = solutions["uniform", "ode"].distribution(-1)
+    assert np.interp(flowed_median(), points, values) == pytest.approx(0.5, abs=1e-3 + error)
+
+
+def flowed_median():
+    """Integrate dx = (x + s_1 + 2 (s_1 - s)) dtau from 0, with uniform classes around -1 and 1."""
+
+    def slope(tau, x):
+        r = np.exp(tau - 5.0)
+        spread = np.sqrt(1 - r * r)
+        density, derivative = [], []
+        for centre in (-1.0, 1.0):
+            ends = (x - r * (centre + np.array([[-0.8], [0.8]]))) / spread
+            density.append(norm.cdf(ends[0]) - norm.cdf(ends[1]))
+            derivative.append((norm.pdf(ends[0]) - norm.pdf(ends[1])) / spread)
+        score = derivative[1] / density[1]
+        return x + score + 2 * (score - sum(derivative) / sum(density))
+
+    return solve_ivp(slope, (0, 4.8), [0.0], method="DOP853", rtol=1e-9).y[0, -1]
