@@ -136,3 +136,23 @@ def test_a_score_with_a_stated_error_has_no_closed_form():
     wrong = fp.reverse_process(LINE, 1, perturbation=fp.cosine_error("score", 0.1, 1.0))
     with pytest.raises(ValueError, match="exact score"):
         fp.unguided_moments(wrong, 1.0)
+
+
+@pytest.mark.parametrize("sampler", ["ode", "sde"])
+@pytest.mark.parametrize(("horizon", "scale"), [(1.0, 4.0), (5.0, 2.0), (20.0, 8.0)])
+def test_the_exploding_pair_is_solved_to_1e_8(sampler, horizon, scale):
+    """Two different laws for ODE and SDE (arXiv 2408.09000), to 1e-8 and within the claim."""
+    one, two = (fp.GaussianMixture([1.0], [0.0], c) for c in (1.0, 2.0))
+    wide = fp.GaussianMixture([1.0], [0.0], 1.0 + horizon)
+    process = fp.pair_process(
+        one,
+        two,
+        scale=scale,
+        sampler=sampler,
+        horizon=horizon,
+        schedule=fp.VarianceExploding(),
+        initial=wide,
+    )
+    found = fp.solve(process, tol=1e-9).covariance[-1]
+    true = fp.exploding_pair_variance(horizon, scale, sampler)
+    assert abs(float(found.value) - true) <= float(found.error) <= 1e-8
