@@ -229,5 +229,6 @@ def enclosable(process: Any) -> bool:
         type(process) is ReverseProcess
         and process.dimension == 1
         and type(process.guidance) is ConstantStrength
+        and getattr(process, "perturbation", None) is None
         and schedules.known(schedule)
     )

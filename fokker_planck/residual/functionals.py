@@ -142,6 +142,7 @@ def entropy(part: Slice) -> Entropy:
             # the polynomial through rounded values, in place of the one before
             moved += float(np.sum(h * lebesgue(DEGREE) * size))
         q, h = np.concatenate(finer), np.tile(0.5 * h, 2)
+    shift = float(np.log(part.half))
     if q.size:
         # what is left has little mass: by Jensen -int Q log Q lies between these
         mass = 2 * float(np.sum(h * np.abs(q).max(axis=1))) * lebesgue(DEGREE) * 1.001
@@ -149,8 +150,9 @@ def entropy(part: Slice) -> Entropy:
         top = lebesgue(DEGREE) * float(np.abs(q).max()) * 1.001
         spread = mass * np.log(room / mass) if 0 < mass < room / np.e else room / np.e
         error += max(spread, mass * max(float(np.log(max(top, 1e-300))), 0.0)) if mass else 0.0
+        # its negative part is in the sum of the mass below, and should not be
+        error += 2 * mass * abs(shift)
     mass_all = part.moment(0)
-    shift = float(np.log(part.half))
     error += float(mass_all.rad * abs(shift)) + 4 * EPS * abs(shift) * abs(float(mass_all.mid))
     value += shift * float(mass_all.mid)
     return Entropy(value, error + 64 * EPS * (1 + abs(value)), moved)

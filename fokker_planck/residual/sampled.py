@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from fokker_planck.model import Dynamics
 from fokker_planck.residual.balls import Ball
 from fokker_planck.residual.chebyshev import lagrange
+from fokker_planck.residual.field import enclosable
+from fokker_planck.residual.naive import is_plain_mixture, naive_drift
 
 Array = NDArray[np.float64]
 
@@ -33,6 +35,13 @@ class SampledField:
 
     def __init__(self, process: Dynamics) -> None:
         self.process = process
+        # a mixture without an enclosure is evaluated here and not by the model
+        self.naive = is_plain_mixture(process) and not enclosable(process)
+
+    def _drift(self, x: Array, tau: float) -> Array:
+        if self.naive:
+            return naive_drift(self.process, x[:, None], tau)[:, 0]
+        return np.asarray(self.process.drift(x, tau))
 
     def terms(self, tau: Ball) -> SampledTerms:
         """Return what is needed of reverse times of shape (m, 1)."""
@@ -46,7 +55,7 @@ class SampledField:
         drift = np.empty_like(points)
         for j, tau in enumerate(terms.tau):
             row = points[:, j]
-            drift[:, j] = self.process.drift(row.ravel(), float(tau)).reshape(row.shape)
+            drift[:, j] = self._drift(row.ravel(), float(tau)).reshape(row.shape)
         width = points[..., -1:] - points[..., :1]
         share = (points[:1, :1] - points[:1, :1, :1]) / width[:1, :1]
         nodes = np.asarray(2 * share[0, 0] - 1)
