@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 from fokker_planck.model import GaussianMixture
 
@@ -91,26 +91,3 @@ class ExitRate:
             gain = np.maximum(source, 0.0, out=source)
             out[:, axis, side] = np.tensordot(both, gain, ((1, 2), (1, 2))) * self.cell
         return out
-
-
-#: a pilot run is trusted down to these probabilities beyond a point
-PILOT_LEVELS = (1e-3, 1e-5)
-
-
-def gaussian_reach(q: Array, nodes: tuple[Array, Array], level: float) -> Array:
-    """Return where the marginals' tails sink to a level, shape (2, 2): axis, side.
-
-    From where they pass PILOT_LEVELS, continued as Gaussian tails are.
-    """
-    z = -ndtri(np.array([*PILOT_LEVELS, level]))
-    logs = np.log(np.array(PILOT_LEVELS))
-    out = np.empty((2, 2))
-    for axis, y in enumerate(nodes):
-        mass = np.abs(q).sum(axis=1 - axis)
-        mass = mass / mass.sum()
-        for side in (0, 1):
-            beyond = np.cumsum(mass if side == 0 else mass[::-1])
-            at = np.interp(logs, np.log(np.maximum(beyond, 1e-300)), np.arange(mass.size))
-            near, far = y[0] + (y[1] - y[0]) * (at if side == 0 else mass.size - 1 - at)
-            out[axis, side] = near + (far - near) * (z[2] - z[0]) / (z[1] - z[0])
-    return out

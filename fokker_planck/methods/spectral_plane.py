@@ -7,7 +7,6 @@ is the error in time and space together, and belongs to the first: the second is
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,17 +20,19 @@ from fokker_planck.frame_plane import RootFrame, root_frame
 from fokker_planck.functionals import watched
 from fokker_planck.methods.base import Progress, SolverError
 from fokker_planck.methods.lawson_plane import (
-    GROWTH,
-    MAX_MODES,
-    BoxError,
     Complex,
-    PlanePass,
     PlaneProblem,
     Shape,
-    adaptive_pass,
-    fixed_pass,
+    evaluated,
     good_size,
     resized,
+)
+from fokker_planck.methods.passes_plane import (
+    GROWTH,
+    MAX_MODES,
+    AdaptivePass,
+    PlanePass,
+    fixed_pass,
 )
 from fokker_planck.methods.runge_kutta import halved
 from fokker_planck.model import Dynamics
@@ -41,7 +42,6 @@ from fokker_planck.tails_plane import DEPTHS
 
 Array = NDArray[np.float64]
 N_ATTEMPTS = 4
-N_BOXES = 9
 N_SPLITS = 4
 #: how many more modes along each axis the second run has
 FINER = 1.25
@@ -51,60 +51,22 @@ MOST_NODES = 1 << 19
 LEAST_MODES = 32
 #: local errors, amplitudes and lost probabilities below these are rounding
 LEAST_TOL, LEAST_LOSS = 3e-14, 1e-15
-#: the pilot's box holds the frame's own Gaussian to this level, and may lose so much
-PILOT_LEVEL, PILOT_LOSS, PILOT_TOL = 1e-7, 1e-4, 1e-6
 
 
-def start_ends(process: Dynamics, frame: RootFrame, level: float) -> tuple[Array, Array]:
-    """Return lower and upper ends in y of the start, up to about ``level`` on each side."""
+def first_box(process: Dynamics, frame: RootFrame, level: float) -> tuple[Array, Array]:
+    """Return lower and upper ends in y of a box that holds the start, with room for the ramps.
+
+    All but about ``level`` on each side.
+    """
     law = process.initial
     motion = frame.at(0.0)
     reach = -float(ndtri(level))
     mean = (law.means - motion.centre) @ motion.inverse.T
     deviation = np.sqrt(np.einsum("ij,kjl,il->ki", motion.inverse, law.covariances, motion.inverse))
-    return (mean - reach * deviation).min(axis=0), (mean + reach * deviation).max(axis=0)
-
-
-def _with_ramps(lower: Array, upper: Array) -> tuple[Array, Array]:
-    """Return ends that leave room for the shallowest ramps of N2f beyond the given ones."""
+    lower = (mean - reach * deviation).min(axis=0)
+    upper = (mean + reach * deviation).max(axis=0)
     room = DEPTHS[0] / (1 - 2 * DEPTHS[0]) * (upper - lower)
     return lower - room, upper + room
-
-
-def pilot_box(
-    process: Dynamics, frame: RootFrame, taus: Array, level: float
-) -> tuple[Array, Array]:
-    """Return the ends of a box chosen from a cheap run: how far its marginals' tails reach.
-
-    The start's own tails are known; what the box really loses is measured later (N2f).
-    """
-    reach = -float(ndtri(PILOT_LEVEL))
-    lower, upper = start_ends(process, frame, PILOT_LEVEL)
-    ends = _with_ramps(np.minimum(lower, -reach), np.maximum(upper, reach))
-    tols = (PILOT_TOL, PILOT_TOL, PILOT_LOSS)
-    _, pilot, _, _ = _boxed_pass(process, frame, ends, taus[-1:], tols, _silent, level)
-    lower, upper = start_ends(process, frame, level)
-    reaches = np.array(pilot.reach).reshape(-1, 2, 2)
-    return _with_ramps(
-        np.minimum(lower, reaches[:, :, 0].min(axis=0, initial=np.inf)),
-        np.maximum(upper, reaches[:, :, 1].max(axis=0, initial=-np.inf)),
-    )
-
-
-def _silent(tau: float) -> None:
-    """Report nothing."""
-
-
-def widened(ends: tuple[Array, Array], left: Array, allowed: float) -> tuple[Array, Array]:
-    """Return wider ends where ``left`` (axis, side) is more than its share of what is allowed.
-
-    As far as a Gaussian tail would have to be followed.
-    """
-    share = allowed / 4
-    need = np.log(np.maximum(share, 1e-300)) / np.log(np.clip(left, 1e-300, 0.5))
-    factor = np.where(left > 0.3 * share, np.clip(1.05 * np.sqrt(need), 1.08, 1.4), 1.0)
-    lower, upper = ends
-    return lower * factor[:, 0], upper * factor[:, 1]
 
 
 def _start(problem: PlaneProblem, mode_tol: float) -> tuple[Complex, Shape]:
@@ -125,28 +87,6 @@ def _start(problem: PlaneProblem, mode_tol: float) -> tuple[Complex, Shape]:
         shape = (n1, n2)
         if max(shape) > MAX_MODES:
             raise SolverError(f"spectral: the start needs more than {MAX_MODES} modes on an axis")
-
-
-def _boxed_pass(
-    process: Dynamics, frame: RootFrame, ends: tuple[Array, Array], taus: Array,
-    tols: tuple[float, float, float], report: Callable[[float], None],
-    level: float | None = None,
-) -> tuple[PlaneProblem, PlanePass, Shape, tuple[Array, Array]]:  # fmt: skip
-    """Run adaptively, in wider boxes until no more than allowed may have left."""
-    local_tol, mode_tol, allowed = tols
-    for attempt in range(N_BOXES):
-        problem = PlaneProblem(process, frame, ends[0], ends[1] - ends[0])
-        u, shape = _start(problem, mode_tol)
-        try:
-            first = adaptive_pass(
-                problem, u, shape, taus, local_tol, mode_tol, allowed, report, level
-            )
-            return problem, first, shape, ends
-        except BoxError as small:
-            if attempt == N_BOXES - 1:
-                raise
-            ends = widened(ends, small.left, allowed)
-    raise AssertionError
 
 
 def solve_spectral_plane(
@@ -183,8 +123,8 @@ def solve_spectral_plane(
         raise SolverError("spectral: the noise amplitude vanishes")
     frame = root_frame(process)
     local_tol, mode_tol = max(0.1 * tol, LEAST_TOL), max(0.2 * tol, LEAST_TOL)
-    allowed = max(2e-3 * tol, LEAST_LOSS)
-    ends = pilot_box(process, frame, taus, 1e-2 * allowed)
+    allowed = max(4e-3 * tol, LEAST_LOSS)
+    lower, upper = first_box(process, frame, 1e-3 * allowed)
     oversampling = OVERSAMPLING[0]
     for attempt in range(N_ATTEMPTS):
 
@@ -192,17 +132,19 @@ def solve_spectral_plane(
             if progress is not None:
                 progress(a + base + share * tau / process.horizon, N_ATTEMPTS)
 
-        problem, first, shape, ends = _boxed_pass(
-            process, frame, ends, taus, (local_tol, mode_tol, allowed), partial(report, share=0.3)
-        )
+        problem = PlaneProblem(process, frame, lower, upper - lower)
+        run = AdaptivePass(problem, *_start(problem, mode_tol), local_tol, mode_tol, allowed)
+        first = run.run(taus, partial(report, share=0.3))
+        problem = run.problem
+        lower, upper = problem.lower, problem.lower + problem.length
         mesh, parent = split_for_frame(problem, halved(np.array(first.mesh)), 0.02 * tol)
-        shapes = [_finer(first.shapes[j // 2]) for j in parent]
-        begin = shapes[0] if shapes else _finer(shape)
+        shapes = [_finer(first.shapes[j // 2], first.lengths[j // 2], problem) for j in parent]
+        begin = shapes[0] if shapes else _finer(run.shape, problem.length, problem)
         fine = fixed_pass(
             problem, fft.rfft2(problem.start_density(begin)), begin, taus, mesh, shapes,
             0.1 * local_tol, 0.8 * first.block, partial(report, base=0.3, share=0.7),
         )  # fmt: skip
-        if not all(np.all(np.isfinite(u)) for u, _ in fine.outputs):
+        if not all(np.all(np.isfinite(out.u)) for out in fine.outputs):
             raise SolverError("spectral: unstable at the steps that the error allows")
         reading, oversampling, worst = _fine_enough(
             process, problem, taus, first, fine, oversampling, tol
@@ -219,8 +161,13 @@ def solve_spectral_plane(
     return reading, cost
 
 
-def _finer(shape: Shape) -> Shape:
-    return good_size(FINER * shape[0]), good_size(FINER * shape[1])
+def _finer(shape: Shape, length: Array, problem: PlaneProblem) -> Shape:
+    """Return a quarter more nodes, and as many more as the last box is longer."""
+    n1, n2 = (
+        good_size(FINER * n * last / size)
+        for n, last, size in zip(shape, problem.length, length, strict=True)
+    )
+    return n1, n2
 
 
 def split_for_frame(problem: PlaneProblem, mesh: Array, tol: float) -> tuple[Array, list[int]]:
@@ -266,7 +213,7 @@ def _read_off(
     problem: PlaneProblem, taus: Array, first: PlanePass, fine: PlanePass, oversampling: int
 ) -> GridReading:
     """Return both runs on one grid, with what the frame and the box may have cost."""
-    largest = np.max([shape for _, shape in fine.outputs], axis=0)
+    largest = np.max([out.shape for out in fine.outputs], axis=0)
     shape = (good_size(oversampling * largest[0]), good_size(oversampling * largest[1]))
     y = problem.points(shape)
     motion = problem.frame.at(taus)
@@ -276,8 +223,14 @@ def _read_off(
     cell = float(np.prod(steps))
 
     def densities(run: PlanePass) -> Array:
-        grids = [fft.irfft2(resized(u, size, shape), s=shape) for u, size in run.outputs]
-        return np.array(grids)
+        return np.array(
+            [
+                fft.irfft2(resized(out.u, out.shape, shape), s=shape)
+                if out.problem is problem
+                else evaluated(out.u, out.shape, out.problem, problem.nodes(shape))
+                for out in run.outputs
+            ]
+        )
 
     best, companion = densities(fine), densities(first)
     flat = (taus.size, y.shape[0])
@@ -297,7 +250,7 @@ def _read_off(
         gap = offset[at, axis, None] + stretch[at, axis] @ np.abs(y.T)
         moved += np.gradient(best * gap.reshape(best.shape), steps[axis], axis=1 + axis)
     companions = {"resolution": companion, "frame": moved}
-    tail = np.array(fine.left).sum(axis=(1, 2))
+    tail = np.array([out.left.sum() for out in fine.outputs])
     return GridReading(
         run, {name: cell * item.reshape(flat) for name, item in companions.items()}, tail
     )
