@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 #: cells of this length in the frame's coordinate, within bounds on their number
 CELL, N_CELLS = 0.25, (96, 500)
 #: longer steps of implicit Euler fatten the tails too much
-LONGEST_STEP, LEAST_STEPS = 0.08, 64
+LONGEST_STEP, LEAST_STEPS = 0.1, 48
 SAFETY = 10.0
 
 

@@ -32,6 +32,10 @@ N_POINTS = 321
 #: remote points, in units of the grid's half width, where far-field slopes are read off
 REMOTE = (30.0, 60.0)
 LEVEL = 1e-18
+#: rates q of the Lyapunov functions, and when they are not needed: variances this many times
+#: those of the sandwich
+RATES: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4, 0.7)
+CLOSE = 4.0
 #: how close to a jump of the drift its two sides are looked at, as a share of the horizon
 NEAR = 1e-9
 
@@ -214,7 +218,7 @@ class TailBound:
         return np.minimum(running * steps, 1.0)[index]
 
 
-def tail_bound(process: Dynamics, field: Field | None = None) -> TailBound:
+def tail_bound(process: Dynamics, field: Field | None = None, spare: bool = False) -> TailBound:
     """Return the tail bounds of a 1-D process.
 
     Parameters
@@ -223,9 +227,12 @@ def tail_bound(process: Dynamics, field: Field | None = None) -> TailBound:
         One-dimensional.
     field : callable, optional
         ``field(x, taus)``, drift and divergence, in place of the process's own.
+    spare : bool
+        Leave the Lyapunov bounds out where the law is known to concentrate.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        return _tail_bound(process, process.drift_and_divergence if field is None else field)
+        field = process.drift_and_divergence if field is None else field
+        return _tail_bound(process, field, spare)
 
 
 def _largest_average(process: Dynamics, taus: Array) -> Array:
@@ -238,7 +245,7 @@ def _largest_average(process: Dynamics, taus: Array) -> Array:
     return np.maximum(np.append(average, average[-1]), np.append(average[0], average))
 
 
-def _tail_bound(process: Dynamics, field: Field) -> TailBound:
+def _tail_bound(process: Dynamics, field: Field, spare: bool) -> TailBound:
     taus = graded_times(process.horizon)
     if breaks_of(process):
         # the drift on both sides of a jump
@@ -284,12 +291,15 @@ def _tail_bound(process: Dynamics, field: Field) -> TailBound:
             spread = _response_end(2 * gamma[None], 2 * diffusivity[None], v0, taus, np.ones(1))
             lipschitz = np.sqrt(spread[0])
 
-    lyapunov = []
+    lyapunov: list[tuple[float, float, Array]] = []
     centre = float(start.mean[0])
-    offset = x - centre
-    # LV/V = q (offset b + D) + q^2 D offset^2
-    work, square = offset * b + diffusivity[:, None], diffusivity[:, None] * offset**2
-    for q in (0.05, 0.1, 0.2, 0.4, 0.7):
+    offset, rates = x - centre, RATES
+    if spare and np.all(lipschitz**2 <= CLOSE * variance.max(axis=0)):
+        rates = ()
+    else:
+        # LV/V = q (offset b + D) + q^2 D offset^2
+        work, square = offset * b + diffusivity[:, None], diffusivity[:, None] * offset**2
+    for q in rates:
         if np.any(q * v0 >= 0.95) or np.any(work[:, -4:] + q * square[:, -4:] > 0):
             continue
         rate = q * np.maximum((work + q * square).max(axis=1), 0.0)

@@ -91,14 +91,15 @@ class Problem:
             m, s, _, _ = (float(item) for item in self.frame.at(tau))
             near = np.flatnonzero(np.abs(times - tau) <= np.abs(times - tau).min() + 1e-12)
             mean = self._means(times[near], mesh, means)[2]
+            inside = (y >= faces[0]) & (y <= faces[-1])
+            x = m + s * np.where(inside, faces[[0, -1]][:, None], y)
+            out = np.array(self.bound.log_beyond(x.ravel(), near, mean)).reshape(2, 2, -1)
             rows = []
             for side in (0, 1):
-                inside = (y[side] >= faces[0]) & (y[side] <= faces[-1])
-                held = self.pilot.beyond(np.clip(y[side], faces[0], faces[-1]), float(tau), side)
-                x = m + s * np.where(inside, faces[-side], y[side])
-                out = self.bound.log_beyond(x, near, mean)[side]
+                ends = np.clip(y[side], faces[0], faces[-1])
+                held, far = self.pilot.beyond(ends, float(tau), side), out[side, side]
                 with np.errstate(divide="ignore"):
-                    rows.append(np.where(inside, np.logaddexp(np.log(held), out), out))
+                    rows.append(np.where(inside[side], np.logaddexp(np.log(held), far), far))
             points.append(m + s * y)
             log_beyond.append(rows)
         return FarTail(np.array(points), np.array(log_beyond))
@@ -167,6 +168,7 @@ class Stack:
     def __init__(self, problems: list[Problem], family: Family | None = None) -> None:
         self.problems, self.family = problems, family
         self.rows = len(problems)
+        self.fields = self.rows if family is None else 2
         self.horizon = float(problems[0].process.horizon)
         self.lengths = np.array([[problem.length] for problem in problems])
         self.breaks = breaks_of(problems[0].process)
@@ -193,23 +195,23 @@ class Stack:
             yield (float(marks[j - 1]), float(marks[j])), float(tau), bool(np.any(taus == tau))
 
     def coefficients(self, taus: Array, y: Array, piece: Piece) -> tuple[Array, Array]:
-        """Return -2 pi beta / L, shape (m, rows, n), and the integrals of delta, (m, rows or 1).
+        """Return fields, shape (m, rows, n), and the integrals of delta, shape (m, rows).
 
-        The latter are one column where rows share a frame.
+        A field is -2 pi beta / L. Rows of a family share the integrals, one column, and two
+        fields in place of the rows': that of share 0, and what is added at share 1.
         """
         if self.family is not None:
-            first, second, share = self.family
-            ends = (piece_of(item, *piece) for item in (first, second))
+            ends = (piece_of(item, *piece) for item in self.family[:2])
             (one, two), spent = self.problems[0].coefficients(taus, y[0], *ends)
-            out = share[:, None] * (two - one)[:, None, :]
-            out += one[:, None, :]
-            columns = [spent]
-        else:
-            out = np.empty((taus.size, self.rows, y.shape[-1]))
-            columns = []
-            for row, problem in enumerate(self.problems):
-                dynamics = piece_of(problem.process, *piece)
-                (out[:, row],), spent = problem.coefficients(taus, y[row], dynamics)
-                columns.append(spent)
+            two -= one
+            out = np.stack([one, two], axis=1)
+            out *= -2 * np.pi / self.lengths[0]
+            return out, spent[:, None]
+        out = np.empty((taus.size, self.rows, y.shape[-1]))
+        columns = []
+        for row, problem in enumerate(self.problems):
+            dynamics = piece_of(problem.process, *piece)
+            (out[:, row],), spent = problem.coefficients(taus, y[row], dynamics)
+            columns.append(spent)
         out *= -2 * np.pi / self.lengths
         return out, np.stack(columns, axis=-1)

@@ -82,7 +82,8 @@ class Stepper:
         self.heads = [self.sums[:s] for s in range(2, N_STAGES + 1)]
         self.stage = np.empty((stack.rows, n + 2))
         self.flat = self.stage.reshape(-1)
-        self.values = np.empty((stack.rows, n))
+        self.values, self.beta = np.empty((2, stack.rows, n))
+        self.share = None if stack.family is None else stack.family.share[:, None]
         self.dense = n <= DENSE
         self.inverse, self.derivative = matrices(n) if self.dense else (self.work, self.work)
         self.factors = 1j * wavenumbers(n)
@@ -91,52 +92,57 @@ class Stepper:
         self.moments = to_modes(moments) / n
         self.moments[..., 2:n] *= 2
 
-    def slope(self, u: Array, beta: Array, out: Array) -> None:
-        """Write the coefficients of d(beta q)/d(angle)."""
+    def slope(self, u: Array, field: Array, out: Array) -> None:
+        """Write the coefficients of d(field q)/d(angle)."""
+        if self.share is not None:
+            np.multiply(self.share, field[1], self.beta)
+            np.add(self.beta, field[0], self.beta)
+            field = self.beta
         if self.dense:
             values = self.values
             u.dot(self.inverse, values)
-            np.multiply(values, beta, values)
+            np.multiply(values, field, values)
             values.dot(self.derivative, out)
         else:
-            product = fft.rfft(beta * to_nodes(u, self.n))
+            product = fft.rfft(field * to_nodes(u, self.n))
             np.multiply(product, self.factors, out=out.view(complex))
 
     def start(self, u: Array, tau: float) -> Array:
         """Return the slope at a time."""
         out = np.empty_like(u)
-        beta, _ = self.stack.coefficients(np.array([tau]), self.y, self.piece)
-        self.slope(u, beta[0], out)
+        fields, _ = self.stack.coefficients(np.array([tau]), self.y, self.piece)
+        self.slope(u, fields[0], out)
         return out
 
     def prepare(self, tau: Array, h: float | Array) -> tuple[Array, Array, Array]:
-        """Return what steps need: h beta at stages 1 to 11, decay factors, growth exponents.
+        """Return what steps need: h times fields in stages 1 to 11, decay factors, exponents.
 
-        Shapes (steps, 11, rows, n), (steps, 12, rows or 1, n + 2) and (steps,).
+        Shapes (steps, 11, rows, n), (steps, 12, rows, n + 2) and (steps,): see
+        ``Stack.coefficients``. The exponents say how much a step amplifies rounding.
         """
         c = tableau()[2]
         h = np.broadcast_to(h, tau.shape)[:, None]
         times = tau[:, None] + h * c
-        beta, spent = self.stack.coefficients(times.ravel(), self.y, self.piece)
-        beta = beta.reshape(*times.shape, self.stack.rows, self.n)[:, 1:]
-        beta *= h[:, :, None, None]
+        fields, spent = self.stack.coefficients(times.ravel(), self.y, self.piece)
+        fields = fields.reshape(*times.shape, -1, self.n)[:, 1:]
+        fields *= h[:, :, None, None]
         spent = spent.reshape(*times.shape, -1)
         spent = spent - spent[:, :1]
         damp = np.repeat(np.exp(-spent[..., None] * self.rates), 2, axis=-1)
         exponents = (spent[:, -1] * self.rates[..., -1]).max(axis=-1)
-        return beta, damp, exponents
+        return fields, damp, exponents
 
-    def step(self, u: Array, first: Array, beta: Array, damp: Array) -> tuple[Array, Array]:
+    def step(self, u: Array, first: Array, fields: Array, damp: Array) -> tuple[Array, Array]:
         """Return the coefficients after one step, and h times the slope there.
 
-        ``first`` is h times the slope at the start; ``beta`` and ``damp`` are one step's share
-        of :meth:`prepare`.
+        ``first`` is h times the slope at the start; ``fields`` and ``damp`` are one step's
+        share of :meth:`prepare`.
         """
         stages, last, _ = _rows()
         stage, flat, slope = self.stage, self.flat, self.slope
         self.work[0], self.work[1] = u, first
         for weights, head, decay, field, k in zip(
-            stages, self.heads, damp[1:], beta, self.slopes[:-1], strict=True
+            stages, self.heads, damp[1:], fields, self.slopes[:-1], strict=True
         ):
             weights.dot(head, flat)
             np.multiply(stage, decay, stage)
@@ -145,7 +151,7 @@ class Stepper:
         new = last.dot(self.sums[:-1]).reshape(u.shape)
         new *= damp[-1]
         end = np.empty_like(u)
-        slope(new, beta[-1], end)
+        slope(new, fields[-1], end)
         np.divide(end, damp[-1], self.slopes[-1])
         return new, end
 
@@ -202,7 +208,7 @@ def adaptive_pass(
             ends = tau + trial * np.arange(1, count + 1)
             if count == pieces:
                 ends[-1] = stop
-            beta, damp, exponents = stepper.prepare(ends - trial, trial)
+            fields, damp, exponents = stepper.prepare(ends - trial, trial)
             if exponents.max() > MAX_EXPONENT:
                 h = 0.9 * trial * MAX_EXPONENT / float(exponents.max())
                 if h < 1e-13 * stack.horizon:
@@ -210,7 +216,7 @@ def adaptive_pass(
                 continue
             sizes = []
             for i in range(count):
-                new, end = stepper.step(u, trial * slope, beta[i], damp[i])
+                new, end = stepper.step(u, trial * slope, fields[i], damp[i])
                 size = float(stepper.error(damp[i]).max())
                 work += n
                 if work > MOST_WORK or len(done.mesh) > MAX_STEPS:
@@ -247,7 +253,7 @@ def adaptive_pass(
                 likely = next_factor(max(sizes) * min(trend, 1e3), local_tol)
                 h = min(max(trial * likely, h if trial < h else 0.0), cap)
                 cap *= RELAXED
-                block = min(2 * block, MOST_AHEAD if stack.rows == 1 else LEAST_AHEAD)
+                block = min(2 * block, MOST_AHEAD)
         if wanted:
             done.outputs.append(u)
     return done
@@ -271,13 +277,13 @@ def fixed_pass(
                 stepper = Stepper(stack, n, piece)
                 slope = stepper.start(u, tau)
             # as many steps at once as have these modes, within bounds on memory
-            most = int(np.clip(BLOCK_SIZE // (N_STAGES * n * stack.rows), LEAST_AHEAD, BLOCK))
+            most = int(np.clip(BLOCK_SIZE // (N_STAGES * n * stack.fields), LEAST_AHEAD, BLOCK))
             end = j
             while end < last and modes[end] == n and end - j < most:
                 end += 1
-            beta, damp, _ = stepper.prepare(mesh[j:end], h[j:end])
+            fields, damp, _ = stepper.prepare(mesh[j:end], h[j:end])
             for i in range(j, end):
-                u, slope = stepper.step(u, h[i] * slope, beta[i - j], damp[i - j])
+                u, slope = stepper.step(u, h[i] * slope, fields[i - j], damp[i - j])
                 slope /= h[i]
                 report(float(mesh[i + 1]))
             j, tau = end, float(mesh[end])

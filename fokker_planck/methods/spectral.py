@@ -77,7 +77,7 @@ def framed(
     SolverError
         If no finite box is known, or the noise vanishes or is not smooth in time.
     """
-    bound = tail_bound(process) if bound is None else bound
+    bound = tail_bound(process, spare=True) if bound is None else bound
     if not (np.all(np.isfinite(bound.static_box())) or np.all(np.isfinite(bound.lipschitz))):
         raise SolverError("spectral: no tail bound gives a usable box")
     frame = moment_frame(process) if frame is None else frame

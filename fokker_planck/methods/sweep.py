@@ -84,7 +84,7 @@ def _posed(processes: list[Any], family: Family | None) -> list[Problem]:
         return at
 
     bounds = [
-        tail_bound(process, field(float(share)))
+        tail_bound(process, field(float(share)), spare=True)
         for process, share in zip(processes, family.share, strict=True)
     ]
     first = framed(processes[0], frame, bounds[0])
