@@ -33,7 +33,7 @@ HUGE = 100.0
 #: share of the tolerance that a summed residual should meet, and how much more a bound may say
 ENOUGH, WORTH = 0.5, 1e3
 #: starting nodes of characteristics: spacing and reach in deviations
-SPACING, SPACING_PLANE, REACH = 0.06, 0.1, 8.0
+SPACING, SPACING_PLANE, REACH = 0.06, 0.15, 8.0
 #: the solver is asked for this share of the tolerance, but not for less than LEAST_TOL
 SHARE, LEAST_TOL = 0.05, 1e-10
 SHARE_PLANE = 1.0
@@ -167,15 +167,17 @@ def solve_certified(
     indices = [int(np.argmin(np.abs(solution.taus - t))) for t in taus]
     certified = better_of(solution, interpolant, indices, tol)
     cost = {**solution.cost, "seconds": time.perf_counter() - started}
-    message = solution.message
-    if not certified.l1[-1] <= tol:
-        note = f"the certificate is {certified.l1[-1]:.1e} in L1, above tol {tol:g}"
-        message = "; ".join(filter(None, (message, note)))
     return replace(
         solution,
         taus=taus,
         reading=restricted(solution.reading, indices),
         cost=cost,
-        message=message,
+        message=with_note(solution.message, float(certified.l1[-1]), tol),
         certificate=certified,
     )
+
+
+def with_note(message: str, l1: float, tol: float) -> str:
+    """Return a message with a note where the certificate is above the tolerance."""
+    note = "" if l1 <= tol else f"the certificate is {l1:.1e} in L1, above tol {tol:g}"
+    return "; ".join(filter(None, (message, note)))

@@ -104,7 +104,7 @@ def summarise(solution: Solution, interpolant: Interpolant, indices: list[int]) 
         heights = np.array([part.largest().max() / part.half for part in slices])
         bounds = sampled_reach(interpolant.field.process, taus, heights)
     values = {name: np.asarray(getattr(solution, name).value)[indices] for name in QUANTITIES}
-    if isinstance(interpolant.field, MixtureField):
+    if hasattr(solution.process, "log_posterior"):
         for name in ("posterior_mass", "complement_mass"):
             values[name] = np.asarray(getattr(solution, name).value)[indices]
     with np.errstate(under="ignore", over="ignore", invalid="ignore", divide="ignore"):

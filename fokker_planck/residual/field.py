@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fokker_planck.model import ConstantStrength, GaussianMixture, ReverseProcess
+from fokker_planck.model.pair import PairProcess
 from fokker_planck.model.schedule import Schedule
 from fokker_planck.residual import schedules
 from fokker_planck.residual.balls import Ball, total
@@ -57,7 +58,7 @@ class Terms:
 
 
 class MixtureField:
-    """The drift of a 1-D :class:`ReverseProcess` of constant strength, enclosed.
+    """The drift of a 1-D mixture or pair of laws under constant strength, enclosed.
 
     Raises
     ------
@@ -67,18 +68,22 @@ class MixtureField:
 
     enclosed = True
 
-    def __init__(self, process: ReverseProcess) -> None:
+    def __init__(self, process: ReverseProcess | PairProcess) -> None:
         if not enclosable(process):
             raise ValueError(f"process must be a 1-D mixture of constant strength, got {process!r}")
         self.process = process
         self.eta = float(process.guidance.strength(0.0))
-        labels = getattr(process.mixture, "labels", None)
-        if labels is None:
-            labels = np.arange(process.mixture.n_components)
-        self.is_target = np.asarray(labels) == process.target
-        self.total = Law.of(process.mixture)
-        self.chosen = Law.of(process.mixture, self.is_target)
-        self.own = self.is_target[np.asarray(process.mixture.weights) > 0]
+        if isinstance(process, PairProcess):
+            self.total, self.chosen = Law.of(process.total_law), Law.of(process.class_law)
+            self.own = np.zeros(self.total.means.size, dtype=bool)
+        else:
+            labels = process.mixture.labels
+            if labels is None:
+                labels = np.arange(process.mixture.n_components)
+            is_target = np.asarray(labels) == process.target
+            self.total = Law.of(process.mixture)
+            self.chosen = Law.of(process.mixture, is_target)
+            self.own = is_target[np.asarray(process.mixture.weights) > 0]
         self.start = Law.of(process.initial)
         self.horizon = float(process.forward_time(0.0))
 
@@ -100,7 +105,7 @@ class MixtureField:
         return terms.weight * score - terms.rate * x, terms.weight * slope - terms.rate
 
     def posterior(self, x: Ball, terms: Terms) -> Ball:
-        """Return P_t(y|x)."""
+        """Return P_t(y|x), for a mixture with a target."""
         shares = _relative(self.total, x, terms)[0]
         return total([p for p, own in zip(shares, self.own, strict=True) if own])
 
@@ -226,7 +231,7 @@ def enclosable(process: Any) -> bool:
     """Whether every ingredient of the drift has an enclosure here; types are compared exactly."""
     schedule: Schedule | None = getattr(process, "schedule", None)
     return (
-        type(process) is ReverseProcess
+        type(process) in (ReverseProcess, PairProcess)
         and process.dimension == 1
         and type(process.guidance) is ConstantStrength
         and getattr(process, "perturbation", None) is None

@@ -93,5 +93,6 @@ def solve_certified_plane(
         taus=taus,
         reading=restricted(solution.reading, indices),
         cost={**solution.cost, "seconds": time.perf_counter() - started},
+        message=dense.with_note(solution.message, float(certified.l1[-1]), tol),
         certificate=certified,
     )

@@ -62,6 +62,12 @@ class SampledField:
         slope = drift @ lagrange(nodes, nodes)[1].T * (2 / width)
         return Ball(drift), Ball(slope)
 
+    def posterior(self, x: Ball, terms: SampledTerms) -> Ball:
+        """Return P_t(y|x) at points, one reverse time for all of them."""
+        points = np.asarray(np.real(x.mid))
+        process: Any = self.process
+        return Ball(np.exp(process.log_posterior(points, float(terms.tau[0]))))
+
     def initial_density(self, x: Ball) -> Ball:
         """Return the density of the initial law."""
         points = np.asarray(np.real(x.mid))
