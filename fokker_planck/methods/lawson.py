@@ -173,7 +173,8 @@ class Stepper:
     def tip(self, u: Array) -> float:
         """Return the largest amplitude in the last fifth of the modes, relative to the mass."""
         top = 2 * int(COARSER * (self.n // 2))
-        return float((np.abs(u[:, top:]).max(axis=1) / np.abs(u[:, 0])).max())
+        ends = np.abs(u[:, top:]).max(axis=1) / np.abs(u[:, 0])
+        return float(ends.max())
 
 
 @dataclass
@@ -261,10 +262,14 @@ def adaptive_pass(
 
 def fixed_pass(
     stack: Stack, start: Array, taus: Array, mesh: Array, modes: list[int], report: Report
-) -> list[Array]:
-    """Run over a given mesh with given modes; return coefficients at the output times."""
+) -> tuple[list[Array], float]:
+    """Run over a given mesh with given modes; return coefficients at the output times.
+
+    And the largest end of the spectrum on the way, relative to the mass.
+    """
     u, n, tau, j, h = start, start.shape[-1] - 2, 0.0, 0, np.diff(mesh)
-    outputs, stepper = [], None
+    outputs: list[Array] = []
+    stepper, tip = None, 0.0
     for piece, stop, wanted in stack.stops(taus):
         last = int(np.searchsorted(mesh, stop))
         if stepper is None or stepper.piece != piece:
@@ -285,8 +290,11 @@ def fixed_pass(
             for i in range(j, end):
                 u, slope = stepper.step(u, h[i] * slope, fields[i - j], damp[i - j])
                 slope /= h[i]
+                tip = float(np.maximum(tip, stepper.tip(u)))
                 report(float(mesh[i + 1]))
+            if not np.isfinite(tip):
+                return outputs, np.inf
             j, tau = end, float(mesh[end])
         if wanted:
             outputs.append(u)
-    return outputs
+    return outputs, tip

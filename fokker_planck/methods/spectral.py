@@ -1,8 +1,9 @@
 """Fourier pseudo-spectral method for noisy processes: box, resolutions, and error.
 
-The first run chooses steps and modes (``lawson``); the second repeats it with every step halved
-and a quarter more modes. Their difference is the error in time and space together, and belongs to
-the first: the second, which is returned, is better by the order of the method.
+The first run chooses steps and modes (``lawson``); the second repeats it with every step halved,
+a quarter more modes and a box that is a little narrower. Their difference shows the error in time
+and space, which belongs to the first (the second, which is returned, is better by the order of
+the method), and that of the box, which belongs to the second.
 """
 
 from __future__ import annotations
@@ -46,10 +47,12 @@ LEAST_TOL = 3e-14
 STEP_SHARE, MODE_SHARE, BOX_SHARE = 1.0, 1e-2, 1e-5
 MOST = (5e-7, 1e-8, 1e-11)
 LEAST_LEVEL = 1e-18
-#: the second run's box is wider: for a level this many times lower, down to the least one
+#: the first run's box is wider: for a level this many times lower, down to the least one
 WIDER, LEAST_WIDE = 1e-2, 1e-19
-#: and it adds multiples of the inner box's length over UNITS
+#: and it adds multiples of the second box's length over UNITS
 UNITS = 64
+#: the spectrum's end of the second run must be as empty as that of the first, but for rounding
+NOISE = 1e-11
 #: a share of the tolerance that the runs' difference, and the tail, may take
 ENOUGH = 0.9
 
@@ -163,7 +166,7 @@ def boxed(problems: list[Problem], level: float, common: bool) -> list[Problem]:
 
 
 def widened(inner: list[Problem], level: float, common: bool) -> tuple[list[Problem], Array]:
-    """Return the problems in boxes for a lower level, and how many UNITs these add at each end.
+    """Return the problems in boxes for a lower level, and how many units these add at each end.
 
     A unit is the inner box's length over UNITS, so that both boxes have nodes in common.
     """
@@ -233,27 +236,27 @@ def solve_posed(
         level = max(level, LEAST_LEVEL)
         inner = boxed(problems, level, family is not None)
         wide, added = widened(inner, max(WIDER * level, LEAST_WIDE), family is not None)
-        stack, outer = Stack(inner, family), Stack(wide, family)
+        wider, stack = Stack(wide, family), Stack(inner, family)
 
         def report(tau: float, base: float = 0.0, share: float = 0.3, a: int = attempt) -> None:
             if progress is not None:
                 progress(a + base + share * tau / horizon, N_ATTEMPTS)
 
-        start = _start(stack, mode_tol)
-        first = adaptive_pass(stack, start, taus, local_tol, mode_tol, report)
+        start = _start(wider, mode_tol)
+        first = adaptive_pass(wider, start, taus, local_tol, mode_tol, report)
         mesh = halved(np.array(first.mesh))
-        finer = FINER * float((outer.lengths / stack.lengths).max())
+        finer = FINER * float((stack.lengths / wider.lengths).max())
         modes = [good_size(finer * k) for k in first.modes for _ in (0, 1)]
         n_fine = modes[0] if modes else good_size(finer * (start.shape[-1] - 2))
-        fine = fixed_pass(
-            outer, to_modes(outer.start(n_fine)), taus, mesh, modes,
+        fine, tip = fixed_pass(
+            stack, to_modes(stack.start(n_fine)), taus, mesh, modes,
             lambda tau: report(tau, 0.3, 0.7),
         )  # fmt: skip
-        if not all(np.all(np.isfinite(u)) for u in fine):
-            # more modes need not be stable at steps that fewer allow
+        if not tip <= max(10 * mode_tol, NOISE):
+            # what is stable for fewer modes need not be so for more: both runs anew
             local_tol, mode_tol = 0.05 * local_tol, 0.05 * mode_tol
             continue
-        readings = _readings(outer, added, taus, first, mesh, fine, tol)
+        readings = _readings(stack, added, taus, first, mesh, fine, tol)
         budgets = [budget for _, judged in readings for _, budget in judged.values()]
         worst = max(float((b["resolution"] + b["frame"]).max()) for b in budgets)
         tail = max(float(b["tail"].max()) for b in budgets)
@@ -307,20 +310,19 @@ def _readings(
         if not mismatch or stack.family is None:
             mismatch = [np.interp(taus, mesh, sums) for sums in problem.frame_mismatch(mesh)]
         shift, stretch = (sums[:, None] for sums in mismatch)
-        # where the inner box lies in this one, in units
-        units, begin = UNITS + int(added[row].sum()), int(added[row, 0])
+        # where this box lies in the first run's, in units
+        begin, units = int(added[row, 0]), UNITS + int(added[row].sum())
         tail = problem.tail(taus, coarse_mesh, means[:, row])
         far = problem.far_tail(taus, coarse_mesh, means[:, row])
         for oversampling in OVERSAMPLING:
-            each = 2 * int(np.ceil(0.5 * oversampling * modes / units))
-            n = units * each
+            each = 2 * int(np.ceil(0.5 * oversampling * modes / UNITS))
+            n, outer = UNITS * each, units * each
             y = problem.nodes(n)
             m, s, _, _ = (item[:, None] for item in problem.frame.at(taus))
             dy = problem.length / n
             best = np.array([to_nodes(resized(u[row], n), n) for u in fine])
-            companion = np.zeros_like(best)
-            companion[:, begin * each : (begin + UNITS) * each] = [
-                to_nodes(resized(u[row], UNITS * each), UNITS * each) for u in first.outputs
+            companion = np.array([to_nodes(resized(u[row], outer), outer) for u in first.outputs])[
+                :, begin * each : begin * each + n
             ]
             run = grid_run(taus, m + s * y, best / s, np.broadcast_to(s * dy, best.shape))
             moved = best * (shift / s + np.abs(y) * stretch)
