@@ -29,11 +29,13 @@ from fokker_planck.tails_plane import start_outside
 
 Array = NDArray[np.float64]
 Report = Callable[[float], None]
-MAX_MODES = 768
+MAX_MODES = 512
 #: modes are added in this ratio; a side of the box moves by this share of its length
 GROWTH, WIDER = 1.2, 0.03
 #: nodes times steps of one run: some minutes for the runs together
 MOST_WORK = 20_000_000
+#: so many times that foreseen at so many steps in a row is too much, too
+FORESEEN, PATIENCE = 4, 20
 #: nodes from which on a second thread pays
 LARGE = 8192
 #: lengths of steps, over the horizon, whose loss of the frame is looked at
@@ -133,7 +135,8 @@ class AdaptivePass:
         self.local_tol, self.mode_tol, self.allowed = local_tol, mode_tol, allowed
         self.done, self.exit = PlanePass(), _Exit(problem)
         self.longest = frame_steps(problem.frame, 0.1 * local_tol)
-        self.tau, self.h, self.work = 0.0, 0.02 * problem.process.horizon, 0
+        self.tau, self.h = 0.0, 0.02 * problem.process.horizon
+        self.work = self.hopeless = self.known = 0
 
     def run(self, taus: Array, report: Report) -> PlanePass:
         """Run through the output times."""
@@ -200,15 +203,24 @@ class AdaptivePass:
             self.done.shapes.append(self.shape)
             self.done.lengths.append(self.problem.length)
             report(self.tau)
+        self._tally()
+
+    def _tally(self) -> None:
         self.done.evaluations += self.series.evaluations
-        self.series.evaluations, self.done.block = 0, self.series.length
+        self.series.evaluations = self.known = 0
+        self.done.block = self.series.length
 
     def _count(self) -> None:
-        self.work += self.shape[0] * self.shape[1]
-        if self.work > MOST_WORK or len(self.done.mesh) > MAX_STEPS:
+        """Stop before minutes are spent: at the work done, or where the step foretells more."""
+        nodes = self.shape[0] * self.shape[1]
+        spent = 1 + (self.series.evaluations - self.known if self.series.slow else 0)
+        self.work, self.known = self.work + nodes * spent, self.series.evaluations
+        ahead = nodes * (self.problem.process.horizon - self.tau) / self.h
+        self.hopeless = self.hopeless + 1 if self.work + ahead > FORESEEN * MOST_WORK else 0
+        if self.work > MOST_WORK or self.hopeless > PATIENCE or len(self.done.mesh) > MAX_STEPS:
             raise SolverError(
-                f"spectral: too much work, {self.shape[0]} x {self.shape[1]} modes and "
-                f"{len(self.done.mesh)} steps by tau = {self.tau:.6g}: too narrow for one frame"
+                f"spectral: too much work, {self.shape[0]} x {self.shape[1]} modes and steps of "
+                f"{self.h:.1e} at tau = {self.tau:.6g}: too stiff, or too narrow for one frame"
             )
 
     def _grow(self, crowded: list[bool]) -> None:
@@ -218,6 +230,7 @@ class AdaptivePass:
             for n, more in zip(self.shape, crowded, strict=True)
         )
         self._check(n1, n2)
+        self._tally()
         self.u, self.shape = resized(self.u, self.shape, (n1, n2)), (n1, n2)
         self._place()
 
@@ -239,6 +252,7 @@ class AdaptivePass:
             for n, ratio in zip(self.shape, length / old.length, strict=True)
         )
         self._check(n1, n2)
+        self._tally()
         q = evaluated(self.u, self.shape, old, self.problem.nodes((n1, n2)))
         self.u, self.shape = fft.rfft2(q), (n1, n2)
         self.exit.total[:, small] = 0.0

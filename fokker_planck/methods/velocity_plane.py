@@ -23,6 +23,8 @@ NODES = 20
 #: points of one call of a drift: larger arrays leave the cache
 CHUNK = 4096
 FIRST = 0.25  # of the horizon
+#: steps until a series is tried again where it did not converge over one step
+SKIPPED = 20
 
 
 class VelocitySeries:
@@ -58,15 +60,16 @@ class VelocitySeries:
         self.field = field_of(process, n) if is_standard(process) else None
         self.block: tuple[float, float] = (0.0, 0.0)
         self.coefficients: Array | None = None
-        self.evaluations = 0
+        self.evaluations = self.skipped = 0
         degrees = np.arange(NODES)
         self.angles = np.pi * (degrees + 0.5) / NODES
         self.transform = 2 / NODES * np.cos(np.outer(degrees, self.angles))
         self.transform[0] *= 0.5
 
-    def on(self, shape: tuple[int, int], tau: float) -> VelocitySeries:
-        """Return the series on another grid."""
-        return VelocitySeries(self.problem, self.process, shape, self.stop, self.tol, self.length)
+    @property
+    def slow(self) -> bool:
+        """Whether an evaluation at a point costs about as much as a step."""
+        return self.field is None
 
     def values(self, taus: Array) -> Array:
         """Return beta itself, shape (m, 2, n1, n2)."""
@@ -96,6 +99,9 @@ class VelocitySeries:
         """Return beta at the stages 1 to 11 of a step, shape (11, 2, n1, n2)."""
         times = tau + h * tableau()[2][1:]
         if self.field is not None:
+            return self.values(times)
+        if self.skipped > 0:
+            self.skipped -= 1
             return self.values(times)
         start, stop = self.block
         if not (start <= tau and tau + h <= stop * (1 + 1e-14)):
@@ -128,5 +134,6 @@ class VelocitySeries:
             self.length = length * min(max(0.8 * share, 0.2), 0.7)
             if self.length < h or not np.isfinite(tip):
                 # not smooth over a step: no series for this step
-                self.block, self.coefficients = (tau, tau + h), None
+                self.block, self.coefficients, self.skipped = (tau, tau + h), None, SKIPPED
+                self.length = h
                 return
