@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 
 from fokker_planck.carried import Carrier
-from fokker_planck.characteristic_reading import CharacteristicReading, log_slope, remaining_share
+from fokker_planck.characteristic_reading import CharacteristicReading, log_slope
 from fokker_planck.density import Density, PlaneDensity
 from fokker_planck.estimate import Estimate
+from fokker_planck.extrapolation import LEAST_GAIN, spline_share
 from fokker_planck.functionals import NEGLIGIBLE, Functional, Snapshot
 from fokker_planck.model.checks import shown
 from fokker_planck.quantiles import curves_of, quantile_distance, step_distance
@@ -33,8 +34,6 @@ Array = NDArray[np.float64]
 NODES = 400
 #: nodes of characteristics in the plane that a distance is summed over
 CARRIED = 40_000
-#: a quintic spline gains this much when its nodes are twice as close
-LEAST_GAIN = 64.0
 #: points of a ray on which the last resolved one is looked for
 RAY = 65
 
@@ -263,11 +262,19 @@ class _Law:
             log_p, error = self.solution.log_density(x, self.index)
             p = np.exp(log_p)
             return p, p * np.expm1(np.minimum(error, 700.0))
-        levels = [_thinned(self.density, skip).pdf(x) for skip in (1, 2, 4)]
+        levels = self._levels(x)
         last, previous = (np.abs(levels[k] - levels[k + 1]) for k in (0, 1))
         # of what the last halving changed the share that is left, judged over all points (N4d)
-        share = remaining_share(float(last.sum()), float(previous.sum()))
+        share = spline_share(float(last.sum()), float(previous.sum()))
         return levels[0], share * np.maximum(last, previous / LEAST_GAIN)
+
+    def _levels(self, x: Array) -> list[Array]:
+        """Return the density at points from nodes of three spacings, the closest first."""
+        density = self.density
+        if isinstance(density, PlaneDensity):
+            halved = density.halved()
+            return [density.pdf(x), density.pdf(x, closer=False), halved.pdf(x, closer=False)]
+        return [_thinned(density, skip).pdf(x) for skip in (1, 2, 4)]
 
     def log_pdf(self, x: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
         """Return the log-density and its error, continued outwards where it is not resolved.
@@ -319,12 +326,8 @@ def _affine(density: PlaneDensity) -> tuple[Array, Array]:
     return points[0, 0], steps
 
 
-def _thinned(density: Density | PlaneDensity, skip: int) -> Density | PlaneDensity:
+def _thinned(density: Density, skip: int) -> Density:
     """Return a density on every ``skip``-th of its nodes, known down to rounding."""
-    if isinstance(density, PlaneDensity):
-        for _ in range(skip.bit_length() - 1):
-            density = density.halved()
-        return density
     points, values, mass, logs = (
         part[::skip] for part in (density.points, density.values, density.mass, density.log_values)
     )
@@ -363,7 +366,7 @@ def _positive_part(gap: Array) -> tuple[float, float]:
         ]
         last = max(abs(half - found[0][0]) for half in found[1])
         previous = max(abs(quarter - half) for quarter in found[2] for half in found[1])
-        return found[0][0], last * remaining_share(last, previous)
+        return found[0][0], last * spline_share(last, previous)
     both = [_along(gap), _along(gap.T)]
     value = 0.5 * float(both[0].sum() + both[1].sum())
     ways = [abs(float(rows.sum()) - value) for rows in both]

@@ -17,6 +17,7 @@ from scipy.special import ndtr, ndtri
 
 from fokker_planck.characteristic_reading import CharacteristicReading, remaining_share
 from fokker_planck.estimate import Estimate
+from fokker_planck.extrapolation import spline_share
 from fokker_planck.readings import GridReading, TableReading
 from fokker_planck.runs import EPS, Reading
 
@@ -228,10 +229,13 @@ def _own(curves: Curves, distance: Any) -> float:
     """Return what a law's own curves differ by."""
     best = curves.best
     out = sum(weight * distance(best, other) for weight, other in curves.others)
-    for coarser in (curves.halvings, curves.thinned):
+    for coarser, share in (
+        (curves.halvings, remaining_share),
+        (curves.thinned, spline_share),
+    ):
         if coarser is not None:
             last, previous = distance(best, coarser[0]), distance(*coarser)
-            out += last * remaining_share(last, previous)
+            out += last * share(last, previous)
     return float(out)
 
 

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates, maximum_filter, minimum_filter
+from scipy.ndimage import map_coordinates, maximum_filter
 
 from fokker_planck.characteristic_reading import CharacteristicReading
 from fokker_planck.density import Density, PlaneDensity
-from fokker_planck.extrapolation import extrapolate
+from fokker_planck.extrapolation import LEAST_GAIN, extrapolate
 from fokker_planck.functionals import Functional, Snapshot
 from fokker_planck.runs import (
     EPS,
@@ -166,18 +166,24 @@ class GridReading:
         return density
 
     def _plane_error(self, x: Array, i: int, mass: Array, gap: Array) -> Array:
-        """Return the largest relative gap within two nodes, and what every other node gives."""
+        """Return the largest relative gap within two nodes, and what closer nodes change."""
         density = self.density(i)
         assert isinstance(density, PlaneDensity) and self.best.shape is not None
         shape = self.best.shape
-        near = maximum_filter(gap.reshape(shape), 5) / np.maximum(
-            minimum_filter(mass.reshape(shape), 5), np.finfo(float).tiny
-        )
+        # the sums of the interpolant round by a little of the largest mass
+        gap = gap + 4 * EPS * float(mass.max())
+        relative = gap / np.maximum(mass, np.finfo(float).tiny)
+        near = maximum_filter(relative.reshape(shape), 5)
+        # the logarithm is cut there
+        near = np.where(maximum_filter(density.rounded, 5), np.inf, near)
         index = density.index_of(x)
         error = map_coordinates(near, index, order=1, cval=np.inf)
         # linear interpolation of an infinite value next to a zero weight is nan
         error = np.where(np.isnan(error), np.inf, error)
-        error = error + np.abs(density.log_pdf(x) - density.halved().log_pdf(x))
+        levels = [density.log_pdf(x), *(d.log_pdf(x, False) for d in (density, density.halved()))]
+        last, previous = (np.abs(levels[k] - levels[k + 1]) for k in (0, 1))
+        # a change may vanish at a point by accident, two in a row hardly
+        error = error + 2 * np.maximum(last, previous / LEAST_GAIN)
         return np.where(error < 0.5, error, np.inf)
 
 
