@@ -10,12 +10,10 @@ density of the other is evaluated: no common grid, so thin laws and moving boxes
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import factorial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import make_interp_spline
 
 from fokker_planck.carried import Carrier
 from fokker_planck.characteristic_reading import CharacteristicReading, log_slope
@@ -24,6 +22,7 @@ from fokker_planck.estimate import Estimate
 from fokker_planck.extrapolation import LEAST_GAIN, spline_share
 from fokker_planck.functionals import NEGLIGIBLE, Functional, Snapshot
 from fokker_planck.model.checks import shown
+from fokker_planck.positive_part import positive_part
 from fokker_planck.quantiles import curves_of, quantile_distance, step_distance
 from fokker_planck.readings import GridReading, TableReading
 from fokker_planck.runs import EPS, Run
@@ -62,7 +61,7 @@ def total_variation(a: Solution, b: Solution, i: int = -1, j: int = -1) -> Estim
     nodes = first.nodes()
     q, q_error = second.pdf(nodes.points)
     gap = (nodes.cells * (nodes.values - q)).reshape(nodes.shape)
-    value, quadrature = _positive_part(gap)
+    value, quadrature = positive_part(gap)
     # where q is the larger beyond its error, that error does no harm
     harm = np.where(nodes.values > q, q_error, np.clip(nodes.values - q + q_error, 0.0, q_error))
     error = float(np.sum(nodes.cells * (harm + nodes.error)))
@@ -348,61 +347,3 @@ def _pair(a: Solution, b: Solution, i: int, j: int) -> tuple[_Law, _Law]:
 
 def _identical(first: _Law, second: _Law) -> bool:
     return first.solution is second.solution and first.index == second.index
-
-
-# -- the integral of a positive part -----------------------------------------------------------
-def _positive_part(gap: Array) -> tuple[float, float]:
-    """Return the sum of max(gap, 0) over a grid as an integral, and its error.
-
-    Along an axis a quintic spline is integrated between its roots, so that the edge of the set
-    where the gap is positive does no harm; across it rows are summed. In the plane that is done
-    both ways. The error is what every other row would change; on the line, where it falls with
-    a power of the spacing, the share of such a change that is left (N4d).
-    """
-    if gap.ndim == 1:
-        found = [
-            [float(_along(skip * gap[None, first::skip]).sum()) for first in range(skip)]
-            for skip in (1, 2, 4)
-        ]
-        last = max(abs(half - found[0][0]) for half in found[1])
-        previous = max(abs(quarter - half) for quarter in found[2] for half in found[1])
-        return found[0][0], last * spline_share(last, previous)
-    both = [_along(gap), _along(gap.T)]
-    value = 0.5 * float(both[0].sum() + both[1].sum())
-    ways = [abs(float(rows.sum()) - value) for rows in both]
-    # rows end where they touch the edge: of order 5/2, so half is more than twice what is left
-    halves = [2 * float(rows[first::2].sum()) for rows in both for first in (0, 1)]
-    return value, max(*ways, 0.5 * max(abs(half - value) for half in halves))
-
-
-def _along(gap: Array) -> Array:
-    """Return the integral of the positive part along each row, spacing 1."""
-    n = gap.shape[1]
-    spline = make_interp_spline(np.arange(n), gap.T, k=5)
-    total = spline.antiderivative()(np.arange(n)).T
-    cells = np.diff(total, axis=1)
-    left, right = gap[:, :-1], gap[:, 1:]
-    whole = np.where((left >= 0) & (right >= 0), cells, 0.0)
-    rows, where = np.nonzero(left * right < 0)
-    if rows.size:
-        # the polynomial of a cell, about its left node, highest power first
-        powers = range(5, -1, -1)
-        c = np.stack([spline(np.arange(n), m)[where, rows] / factorial(m) for m in powers])
-        low, high = np.zeros(rows.size), np.ones(rows.size)
-        rising = right[rows, where] > 0
-        for _ in range(50):
-            middle = 0.5 * (low + high)
-            above = (_polynomial(c, middle) > 0) == rising
-            low, high = np.where(above, low, middle), np.where(above, middle, high)
-        integral = np.concatenate([c / np.arange(6, 0, -1)[:, None], np.zeros((1, rows.size))])
-        part = _polynomial(integral, 0.5 * (low + high))
-        np.add.at(whole, (rows, where), np.where(rising, cells[rows, where] - part, part))
-    return np.asarray(whole.sum(axis=1))
-
-
-def _polynomial(c: Array, x: Array) -> Array:
-    """Return polynomials with coefficients c (k, n), highest first, at x (n,)."""
-    out = c[0]
-    for row in c[1:]:
-        out = out * x + row
-    return out
