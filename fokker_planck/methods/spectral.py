@@ -44,8 +44,8 @@ MOST_STEPS = 6_000
 LEAST_TOL = 3e-14
 #: of one step, of the spectrum's end, and of the pilot's mass beyond the box: what is allowed at
 #: first, as shares of the tolerance, and at most
-STEP_SHARE, MODE_SHARE, BOX_SHARE = 1.0, 1e-2, 1e-5
-MOST = (5e-7, 1e-8, 1e-11)
+STEP_SHARE, MODE_SHARE, BOX_SHARE = 0.5, 1e-2, 1e-4
+MOST = (5e-7, 1e-8, 1e-10)
 LEAST_LEVEL = 1e-18
 #: the first run's box is wider: for a level this many times lower, down to the least one
 WIDER, LEAST_WIDE = 1e-2, 1e-19
