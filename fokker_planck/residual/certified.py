@@ -28,6 +28,8 @@ SHRINK = 0.6
 #: how often the drift may turn over on a panel: the integral of its slope
 MOST_CHANGE = 2.5
 MOST_PANELS = 64
+#: a round that leaves more than this share of the residual is the last; most nodes times times
+LEAST_GAIN, MOST_WORK = 0.5, 3_000_000
 #: a panel whose residual is so many times too large is quartered
 HUGE = 100.0
 #: share of the tolerance that a summed residual should meet, and how much more a bound may say
@@ -132,6 +134,7 @@ def solve_certified(
         return solve_certified_plane(solve, process, taus, method, tol, progress)
     ends = first_ends(process, taus)
     best: tuple[float, Solution, Interpolant] | None = None
+    before = np.inf
     inner, spacing = max(SHARE * tol, LEAST_TOL), SPACING
     for left in reversed(range(ROUNDS)):
         solution = dense_solution(
@@ -141,7 +144,9 @@ def solve_certified(
         total = float(interpolant.certificate.l1[-1])
         if best is None or not total >= best[0]:
             best = (total, solution, interpolant)
-        if total <= ENOUGH * tol or left == 0:
+        stuck = total > LEAST_GAIN * before
+        before = total
+        if total <= ENOUGH * tol or left == 0 or stuck:
             break
         added = interpolant.certificate.per_panel
         large = np.flatnonzero(~(added <= 0.5 * ENOUGH * tol / added.size))
@@ -158,6 +163,8 @@ def solve_certified(
         ]
         ends = np.unique(np.concatenate([ends, inner_ends]))
         spacing *= 0.5
+        if DEGREE * ends.size * solution.reading.best.mass.shape[1] > MOST_WORK:
+            break
     assert best is not None
     total, solution, interpolant = best
     bound = enclosed(interpolant, tol)
