@@ -135,6 +135,8 @@ class AdaptivePass:
         self.local_tol, self.mode_tol, self.allowed = local_tol, mode_tol, allowed
         self.done, self.exit = PlanePass(), _Exit(problem)
         self.longest = frame_steps(problem.frame, 0.1 * local_tol)
+        # a user's noise may change fast: the nodes of a step have to see it
+        self.noise_time = 4 * float(getattr(problem.process, "noise_time", np.inf))
         self.tau, self.h = 0.0, 0.02 * problem.process.horizon
         self.work = self.hopeless = self.known = 0
 
@@ -169,7 +171,7 @@ class AdaptivePass:
         """Step to a time."""
         while stop > self.tau:
             stepper, tau = self.stepper, self.tau
-            self.h = min(self.h, stepper.longest_step(tau), self.longest(tau))
+            self.h = min(self.h, self.noise_time, stepper.longest_step(tau), self.longest(tau))
             left = stop - tau
             pieces = np.ceil(left / self.h - 1e-9)
             trial = left / max(pieces, 1.0) if pieces <= 2 else self.h

@@ -41,7 +41,7 @@ from fokker_planck.runs import EPS, grid_run
 from fokker_planck.tails_plane import DEPTHS
 
 Array = NDArray[np.float64]
-N_ATTEMPTS = 4
+N_ATTEMPTS = 3
 N_SPLITS = 4
 #: how many more modes along each axis the second run has
 FINER = 1.25
@@ -118,8 +118,7 @@ def solve_spectral_plane(
     """
     if process.deterministic:
         raise ValueError("method spectral needs noise_level > 0 (the SDE sampler)")
-    times = np.linspace(0.0, process.horizon, 1025)
-    if np.any(np.asarray(process.noise(times)) <= 0):
+    if not np.any(np.asarray(process.noise(np.linspace(0.0, process.horizon, 1025)))):
         raise SolverError("spectral: the noise amplitude vanishes")
     frame = root_frame(process)
     local_tol, mode_tol = max(0.1 * tol, LEAST_TOL), max(0.2 * tol, LEAST_TOL)
@@ -149,10 +148,11 @@ def solve_spectral_plane(
         reading, oversampling, worst = _fine_enough(
             process, problem, taus, first, fine, oversampling, tol
         )
-        if worst <= 0.6 * tol or max(local_tol, mode_tol) <= LEAST_TOL:
+        if worst <= 0.8 * tol or max(local_tol, mode_tol) <= LEAST_TOL:
             break
         cut = max(min(0.1, 0.1 * tol / worst), 1e-3)
         local_tol, mode_tol = max(local_tol * cut, LEAST_TOL), max(mode_tol * cut, LEAST_TOL)
+        allowed = max(allowed * cut, LEAST_LOSS)
     cost = {
         "steps": mesh.size - 1,
         "modes": max(n for item in [begin, *shapes] for n in item),
@@ -190,7 +190,7 @@ def _fine_enough(
 ) -> tuple[GridReading, int, float]:  # fmt: skip
     """Return a reading on nodes close enough for what is watched.
 
-    With it the nodes per mode and axis, and the largest error in resolution and frame.
+    With it the nodes per mode and axis, and the largest error that smaller tolerances lower.
     """
     # the posterior asks for most
     functionals = watched(process)[::-1]
@@ -203,7 +203,8 @@ def _fine_enough(
             _, budget = reading.read(functional)
             if not last and float(budget["quadrature"].max()) > 0.1 * tol:
                 break
-            worst = max(worst, float((budget["resolution"] + budget["frame"]).max()))
+            refined = budget["resolution"] + budget["frame"] + budget["tail"]
+            worst = max(worst, float(refined.max()))
         else:
             break
     return reading, more, worst

@@ -251,11 +251,25 @@ def test_diffusion_alone_is_exact():
     assert Stepper(problem, (32, 32)).longest_step(tau) > 0
 
 
-def test_noise_that_vanishes_and_laws_too_narrow_are_refused():
+def test_noise_that_starts_from_zero_and_changes_fast():
+    start = fp.GaussianMixture([1.0], [[0.3, 0.0]], np.diag([0.5, 1.0]))
+
+    def noise(tau):
+        return tau + 2 * np.exp(-(((tau - 0.6) / 0.02) ** 2))
+
+    solution = solved(fp.Process(lambda x, tau: -x, noise, start, 1.0), 1e-5)
+    taus = np.linspace(0.0, 1.0, 20_001)
+    added = np.trapezoid(noise(taus) ** 2 * np.exp(-2 * (1 - taus)), taus)
+    truth = np.exp(-2.0) * np.diag([0.5, 1.0]) + added * np.eye(2)
+    assert np.all(solution.covariance[-1].contains(truth))
+    assert solution.entropy[-1].contains(0.5 * np.linalg.slogdet(2 * np.pi * np.e * truth)[1])
+    assert solution.entropy[-1].error < 1e-5
+
+
+def test_processes_without_noise_are_refused():
     start = fp.GaussianMixture([1.0], [[0.0, 0.0]])
-    still = fp.Process(lambda x, tau: -x, lambda tau: tau, start, 1.0)
     with pytest.raises(SolverError, match="vanishes"):
-        solved(still)
+        solved(fp.Process(lambda x, tau: -x, lambda tau: 0.0 * tau, start, 1.0))
     with pytest.raises(ValueError, match="noise_level > 0"):
         solved(fp.reverse_process(THREE, 0, sampler="ode"))
 
