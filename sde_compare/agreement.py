@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fokker_planck import Estimate
-from fokker_planck.model import Dynamics, ReverseProcess
+from fokker_planck.model import Dynamics
 from fokker_planck.model.checks import real_number, shown, whole_number
 from sde_compare.checks import Check, distribution_check, mean_check
 from sde_compare.engine import Progress
 from sde_compare.estimators import holm
 from sde_compare.samplers import Samples
 from sde_compare.step_sizes import StepPair, step_sizes
-from sde_compare.surprisal import Surprisal
+from sde_compare.surprisal import last_surprisal
 
 if TYPE_CHECKING:
     from fokker_planck import Solution
@@ -136,6 +136,8 @@ def agreement(
 ) -> Agreement:
     """Compare a density with a sampler: posterior mass, entropy and distribution function.
 
+    In the plane the distribution functions are those of the two marginals.
+
     Parameters
     ----------
     solution : Solution
@@ -172,30 +174,56 @@ def agreement(
             f"paths must end at the last output time {solution.taus[-1]:g} of the solution, "
             f"got {run.tau[-1]:g}"
         )
-    ends = [run.points[:, 0] for run in runs]
+    flat = solution.dimension == 1
+    ends = [run.points[:, 0] if flat else run.points for run in runs]
     process = solution.process
-    level = alpha / (3 if isinstance(process, ReverseProcess) else 2)
-    points, values, error = solution.distribution(-1)
-    levels = np.arange(1, QUANTILES + 1) / (QUANTILES + 1)
-    index = np.unique(np.clip(np.searchsorted(values, levels), 0, points.size - 1))
-    law = distribution_check(points[index], values[index], error, ends, level)
+    log_posterior = getattr(process, "log_posterior", None)
+    level = alpha / (solution.dimension + 1 + (log_posterior is not None))
+    laws = [
+        _law_check(*solution.distribution(-1), ends, level)
+        if flat
+        else replace(
+            _law_check(*_marginal(solution, axis), [x[:, axis] for x in ends], level),
+            name=f"distribution of x_{axis}",
+        )
+        for axis in range(solution.dimension)
+    ]
+    # whether the steps are small enough is judged along the axis where they are the least so
+    law = max(
+        laws, key=lambda check: (not check.resolved, np.nan_to_num(check.contraction, nan=0.5))
+    )
     checks = []
-    if isinstance(process, ReverseProcess):
-        confidence = [np.exp(process.log_posterior(x, process.horizon)) for x in ends]
+    if log_posterior is not None:
+        confidence = [np.exp(log_posterior(x, float(run.tau[-1]))) for x in ends]
         mass: Estimate = solution.posterior_mass[-1]
         checks.append(mean_check("posterior_mass", mass, confidence, 0.0, 1.0, level, law))
-    surprisal = Surprisal(solution.density(-1))
+    surprisal = last_surprisal(solution)
     expected = surprisal.expectation(solution)
     limits = surprisal.lower, surprisal.upper
     surprise = [surprisal(x) for x in ends]
     checks.append(mean_check("entropy", expected, surprise, *limits, level, law))
-    checks.append(law)
+    checks += laws
     settings = {
         **{"n_paths": run.n_paths, "n_steps": [run.n_steps for run in runs]},
         **{"rule": run.rule, "seed": run.seed, "method": solution.method},
         "truncated_entropy": float(solution.entropy[-1]) - float(expected),
     }
     return Agreement(tuple(checks), alpha, settings)
+
+
+def _law_check(
+    points: Array, values: Array, error: float, ends: list[Array], level: float
+) -> Check:
+    """Return the check of a distribution function at its quantiles."""
+    levels = np.arange(1, QUANTILES + 1) / (QUANTILES + 1)
+    index = np.unique(np.clip(np.searchsorted(values, levels), 0, points.size - 1))
+    return distribution_check(points[index], values[index], error, ends, level)
+
+
+def _marginal(solution: Solution, axis: int) -> tuple[Array, Array, float]:
+    """Return nodes, distribution function and its error of a marginal at the last time."""
+    density = solution.marginal(axis, -1)
+    return density.points, density.cdf(density.points), density.reading.distribution_error(0)
 
 
 def _runs(
@@ -222,8 +250,8 @@ def _runs(
         n_steps = -(-whole_number("n_steps", n_steps, minimum=1) // LARGEST) * LARGEST
     if process is None:
         raise ValueError("paths must name a process: the solution was loaded without one")
-    if process.dimension != 1:
-        raise ValueError(f"paths must have dimension 1, got {process.dimension}")
+    if process.dimension != solution.dimension:
+        raise ValueError(f"paths must have dimension {solution.dimension}, got {process.dimension}")
     return step_sizes(
         process, n_paths, n_steps, rule, seed, LEVELS, threads=threads, progress=progress
     )

@@ -24,7 +24,7 @@ from sde_compare.engine import (
 )
 from sde_compare.estimators import empirical_bernstein, missed_share, neighbour_entropy
 from sde_compare.rules import check_rule, time_nodes
-from sde_compare.surprisal import Surprisal
+from sde_compare.surprisal import last_surprisal
 
 if TYPE_CHECKING:
     from fokker_planck import Solution
@@ -115,10 +115,10 @@ class Samples:
     def cross_entropy(self, solution: Solution, confidence: float = 0.99) -> Estimate:
         """E[-log p(x)], p the density of ``solution`` at its last time, truncated to be bounded.
 
-        It equals ``Surprisal(solution.density(-1)).expectation(solution)``, and so the entropy up
-        to about 1e-5, if the points have law p. Dimension one.
+        It equals ``last_surprisal(solution).expectation(solution)``, and so the entropy up
+        to about 1e-5, if the points have law p. Dimension one or two.
         """
-        surprisal = Surprisal(solution.density(-1))
+        surprisal = last_surprisal(solution)
         return self.expectation(surprisal, surprisal.lower, surprisal.upper, confidence)
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -17,14 +18,10 @@ TAIL = 1e-5  # probability left beyond the truncation
 
 
 class LogDensity(Protocol):
-    """What is needed of a density on points of the line: ``fokker_planck``'s has it."""
+    """What is needed of a density: log p at its own nodes, their masses, and log p anywhere."""
 
     log_values: Array
     mass: Array
-
-    @property
-    def reliable(self) -> slice:
-        """The run of points where the logarithm means something."""
 
     def log_pdf(self, x: ArrayLike) -> Array:
         """Return log p at any points."""
@@ -40,8 +37,8 @@ class Surprisal:
 
     Parameters
     ----------
-    density : Density
-        In dimension one, such as ``solution.density(-1)``.
+    density : Density or PlaneDensity
+        Such as ``solution.density(-1)``.
 
     Attributes
     ----------
@@ -51,7 +48,8 @@ class Surprisal:
 
     def __init__(self, density: LogDensity) -> None:
         self.density = density
-        where = density.reliable
+        # the run of nodes whose logarithm means something, where a density knows it
+        where = getattr(density, "reliable", slice(None))
         level, mass = -density.log_values[where], density.mass[where]
         order = np.argsort(level)[::-1]
         beyond = np.cumsum(mass[order])  # probability of the points at least as surprising
@@ -59,9 +57,30 @@ class Surprisal:
         self.upper = float(level[order[min(int(np.searchsorted(beyond, TAIL)), level.size - 1)]])
 
     def __call__(self, x: ArrayLike) -> Array:
-        """Return g at points (n,)."""
+        """Return g at points (n,), or (n, 2) in the plane."""
         return np.clip(-self.density.log_pdf(x), self.lower, self.upper)
 
     def expectation(self, solution: Solution) -> Estimate:
         """Return E g under the last output time of a solution, with the solver's error."""
         return solution.expectation(lambda x, tau: self(x), name="surprisal")[-1]
+
+
+@dataclass
+class _Carried:
+    """The density of an ODE in the plane: off its nodes it is carried back to the start."""
+
+    solution: Solution
+    log_values: Array
+    mass: Array
+
+    def log_pdf(self, x: ArrayLike) -> Array:
+        """Return log p at points (n, 2)."""
+        return self.solution.log_density(x, -1)[0]
+
+
+def last_surprisal(solution: Solution) -> Surprisal:
+    """Return the surprisal of the density at the last output time, in one dimension or two."""
+    density = solution.density(-1)
+    if not getattr(density, "affine", True):
+        return Surprisal(_Carried(solution, density.log_values, density.mass))
+    return Surprisal(density)

@@ -11,6 +11,8 @@ from fokker_planck.density import Density
 class GaussianSolution:
     """A solution whose numbers are exact up to quadrature of 1e-12."""
 
+    dimension = 1
+
     method = "closed form"
 
     def __init__(self, process):

@@ -292,3 +292,19 @@ def test_a_sampler_whose_noise_is_off_by_two_percent_is_caught(monkeypatch):
     monkeypatch.setattr(engine, "step_table", spoilt)
     result = sc.agreement(solution, n_paths=400_000, n_steps=240)
     assert "entropy" in {check.name for check in result.rejected}, str(result)
+
+
+@pytest.mark.parametrize("sampler", ["ode", "sde"])
+def test_the_plane_by_marginals_posterior_and_surprisal(sampler):
+    """The right sampler agrees; one of another strength differs (false alarms: 1e-3 a run)."""
+    angle = np.deg2rad([90, 210, 330])
+    means = 2 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    mixture = fp.GaussianMixture(np.full(3, 1 / 3), means)
+    process = fp.reverse_process(mixture, 0, strength=2.0, sampler=sampler, horizon=2.0)
+    solution = fp.solve(process, tol=1e-4)
+    right = sc.agreement(solution, n_paths=8000, n_steps=80)
+    names = [check.name for check in right.checks]
+    assert names == ["posterior_mass", "entropy", "distribution of x_0", "distribution of x_1"]
+    assert right.holds
+    wrong = sc.agreement(solution, process.with_strength(0.5), n_paths=8000, n_steps=80)
+    assert not wrong.holds
