@@ -1,4 +1,4 @@
-r"""Distances between two solutions, with errors that cover both (docs/theory.md, N11).
+r"""Distances between two solutions, with errors that cover both (docs/theory.md, N9).
 
 .. math:: TV = \tfrac12\int |p - q|, \qquad KL = \int p \log\frac pq, \qquad
           W_r = \Big(\int_0^1 |F_p^{-1} - F_q^{-1}|^r\,du\Big)^{1/r}.

@@ -1,4 +1,4 @@
-r"""Marginals of a law in the plane (docs/theory.md, N10).
+r"""Marginals of a law in the plane (docs/theory.md, N8).
 
 The marginal along an axis has the characteristic function
 :math:`\varphi(w) = \sum_k m_k e^{-i w x_k}`, a plain sum over nodes with masses, whatever their

@@ -1,7 +1,7 @@
 r"""Distribution functions and quantiles of solutions on the line, for Wasserstein distances.
 
 Both distances are metrics, so a law's own error enters through the triangle inequality: it is
-the distance of its curve to those of its companion runs (docs/theory.md, N11).
+the distance of its curve to those of its companion runs (docs/theory.md, N9).
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ class Solution:
         """Return the marginal density along an axis at output time ``taus[i]``, in the plane.
 
         A :class:`Density` on the line that knows its own errors: ``l1_error``, ``log_error(x)``,
-        ``entropy``. Source: docs/theory.md, N10.
+        ``entropy``. Source: docs/theory.md, N8.
 
         Parameters
         ----------
