@@ -2,8 +2,8 @@
 
     python -m benchmarks.solvers
 
-Claims are read inside the time. True errors are against the references of the issue's table;
-the centre-target cases and the sweep are held against runs at a tighter tolerance.
+Claims are read inside the time. True errors are against the values of benchmarks/README.md; the
+centre-target cases and the sweep are held against runs at a tighter tolerance.
 """
 
 from __future__ import annotations
