@@ -28,6 +28,7 @@ Array = NDArray[np.float64]
 DEGREE = 24  # of the frame's series
 LATE = 1e-3  # the end of reverse time is resolved to this share of the horizon
 MOST_CALLS = 20_000
+FAR, DIRECTIONS = (8.0, 10.0), 16  # where the far field is seen, in deviations
 ANGLES = np.deg2rad(np.arange(0, 90, 1))
 CLOSE = 0.05  # axes are turned only if that narrows the law's rectangle by more
 NODES = (9, 14)  # of a series in time, at loose and at tight tolerance
@@ -85,7 +86,11 @@ def _stretched(tau: Array, horizon: float) -> tuple[Array, Array]:
 
 
 def closure_moments(process: Dynamics, taus: Array) -> tuple[Array, Array]:
-    """Return means (m, 2) and covariances (m, 2, 2) of the Gaussian moment closure.
+    """Return means (m, 2) and covariances (m, 2, 2) of a Gaussian moment closure.
+
+    The covariance is the mean of two: one of the closure over N(m, C), one of the tails, which
+    a guidance that saturates does not narrow: there C is stretched as the drift stretches the far
+    field, in every direction as on the side that contracts less. Both are exact for linear drifts.
 
     Raises
     ------
@@ -95,8 +100,14 @@ def closure_moments(process: Dynamics, taus: Array) -> tuple[Array, Array]:
     z, w = roots_hermitenorm(10)
     nodes = np.stack(np.meshgrid(z, z, indexing="ij"), axis=-1).reshape(-1, 2)
     weights = np.outer(w, w).ravel() / w.sum() ** 2
+    angle = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
+    unit = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    # quadratic forms of the directions, to fit a symmetric matrix to slopes along them
+    forms = np.stack([unit[:, 0] ** 2, 2 * unit.prod(axis=1), unit[:, 1] ** 2], axis=1)
+    fit = np.linalg.pinv(forms)
+    upper = np.triu_indices(2)
     law = process.initial
-    start = np.concatenate([law.mean, law.covariance[np.triu_indices(2)]])
+    start = np.concatenate([law.mean, law.covariance[upper], law.covariance[upper]])
     calls = 0
 
     def rates(tau: float, state: Array) -> Array:
@@ -104,23 +115,30 @@ def closure_moments(process: Dynamics, taus: Array) -> tuple[Array, Array]:
         calls += 1
         if calls > MOST_CALLS:
             raise SolverError("the moments of the law change too fast to follow")
-        covariance = state[[2, 3, 3, 4]].reshape(2, 2)
-        size, vectors = np.linalg.eigh(covariance)
-        size = np.maximum(size, 1e-12 * max(size[-1], 1e-12))
-        root = (vectors * np.sqrt(size)) @ vectors.T
-        drift = np.asarray(process.drift(state[:2] + nodes @ root, tau))
+        covariances = state[[2, 3, 3, 4, 5, 6, 6, 7]].reshape(2, 2, 2)
+        size, vectors = np.linalg.eigh(covariances)
+        size = np.sqrt(np.maximum(size, 1e-12 * np.maximum(size[:, -1:], 1e-12)))
+        root, far = (vectors * size[:, None, :]) @ np.swapaxes(vectors, 1, 2)
+        offsets = [nodes @ root, *(reach * unit @ far for reach in FAR)]
+        drift = np.asarray(process.drift(state[:2] + np.concatenate(offsets), tau))
+        b, near, remote = np.split(drift, [len(nodes), len(nodes) + DIRECTIONS])
+        noise = float(process.noise(tau)) ** 2 * np.eye(2)
         # E (x - m) b^T, and its transpose
-        slope = root @ (nodes.T @ (weights[:, None] * drift))
-        spread = slope + slope.T + float(process.noise(tau)) ** 2 * np.eye(2)
-        return np.concatenate([weights @ drift, spread[np.triu_indices(2)]])
+        slope = root @ (nodes.T @ (weights[:, None] * b))
+        radial = np.sum(unit * np.linalg.solve(far, (remote - near).T).T, axis=1)
+        radial = np.maximum(radial, np.roll(radial, DIRECTIONS // 2)) / (FAR[1] - FAR[0])
+        stretch = (fit @ radial)[[0, 1, 1, 2]].reshape(2, 2)
+        spread = 2 * far @ stretch @ far + noise
+        return np.concatenate([weights @ b, (slope + slope.T + noise)[upper], spread[upper]])
 
     found = solve_ivp(
         rates, (0.0, process.horizon), start, t_eval=taus, method="RK45", rtol=1e-6, atol=1e-9
     )
     states = np.asarray(found.y).T
     if not found.success or len(states) != taus.size or not np.all(np.isfinite(states)):
-        states = np.broadcast_to(start, (taus.size, 5))
-    return states[:, :2], states[:, [2, 3, 3, 4]].reshape(-1, 2, 2)
+        states = np.broadcast_to(start, (taus.size, 8))
+    middle = 0.5 * (states[:, 2:5] + states[:, 5:8])
+    return states[:, :2], middle[:, [0, 1, 1, 2]].reshape(-1, 2, 2)
 
 
 def best_axes(covariances: Array) -> Array:
@@ -179,7 +197,7 @@ class TimeSeries:
         self, field: Callable[[float], Array], start: float, stop: float, tol: float,
         longest: float, shortest: float,
     ) -> None:  # fmt: skip
-        self.field, self.stop, self.tol = field, stop, tol
+        self.field, self.start, self.stop, self.tol = field, start, stop, tol
         self.length, self.shortest = min(longest, stop - start), shortest
         self.longest = longest
         self.block = (start, start)
@@ -232,6 +250,8 @@ class TimeSeries:
     def __call__(self, tau: float) -> Array:
         """Return the field at a time."""
         tau = min(tau, self.stop)
+        if self.stop <= self.start:
+            return self._value(tau)
         while tau > self.block[1] or self.block[1] == self.block[0]:
             self._extend(tau)
         start, stop = self.block

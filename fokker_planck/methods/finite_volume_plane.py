@@ -36,14 +36,19 @@ from fokker_planck.readings import TableReading
 from fokker_planck.runs import Run
 
 Array = NDArray[np.float64]
-FIRST_CELLS, SPACE_LEVELS, MAX_SPACE = 40, 3, 1  # per axis; the finest run has 160 or 320
-FIRST_STEPS, TIME_LEVELS, MAX_TIME = 32, 4, 1  # ... and 256 or 512 steps
-MAX_WORK = 27_000_000  # cells times steps of the finest run
-START_NODES = 512  # per axis, on which the start is averaged over cells
+FIRST_CELLS, SPACE_LEVELS, MAX_SPACE = 16, 4, 1  # per axis; the finest run has 128 or 256
+FIRST_STEPS, TIME_LEVELS, MAX_TIME = 16, 5, 1  # ... and 256 or 512 steps
+MAX_WORK = 17_000_000  # cells times steps of the finest run
+START_NODES, MOST_START_NODES = 192, 1024  # per axis, to average the start over cells
 DRIFT_TOL = 1e-7  # of the drift's series in time
 PILOT_CELLS, PILOT_STEPS, PILOT_DRIFT = 48, 160, 1e-4
-FIRST_REACH, WIDEST_REACH = 10.0, 300.0  # half width of the pilot's box, in the frame's units
-EDGE = 1e-2  # what the pilot may hold in its outermost cells, in units of the level
+MOST_PILOT_CELLS = 96
+UPWIND = 1e-9  # diffusivity that the pilot has at least
+FIRST_REACH, WIDER, ROUNDS = 10.0, 1.4, 5  # half width of the pilot's box, in the frame's units
+EDGE, MOST_EDGE = (
+    1e-2,
+    1e-9,
+)  # what the pilot may hold in its outermost cells, in levels; and at worst
 LEVELS = (1e-16, 1e-11)  # probability that may lie beyond a side of the box
 SAFETY = 10.0  # on the pilot's tails
 
@@ -100,8 +105,21 @@ class PlaneVolumes:
         return np.asarray(self.lower + grid * self.sizes(cells))
 
     def start(self, cells: int) -> Array:
-        """Return the start's cell averages in y, by Gauss quadrature in every cell."""
-        per_cell = max(3, int(np.ceil(START_NODES / cells)))
+        """Return the start's cell averages in y, by Gauss quadrature in every cell.
+
+        Raises
+        ------
+        SolverError
+            If a component of the start is too narrow for that.
+        """
+        spectra = np.linalg.eigvalsh(self.process.initial.covariances)
+        width = self.frame.at(0.0)[1] * (self.upper - self.lower) / np.sqrt(spectra.min())
+        nodes = max(START_NODES, 2 * float(width.max()))
+        if nodes > MOST_START_NODES:
+            raise SolverError(
+                "a component of the start is narrower than 1/500 of the box: no grid fits"
+            )
+        per_cell = max(3, int(np.ceil(nodes / cells)))
         z, w = np.polynomial.legendre.leggauss(per_cell)
         positions = (np.arange(cells)[:, None] + 0.5 * (1 + z)).ravel()
         s = self.frame.at(0.0)[1]
@@ -123,11 +141,16 @@ class PlaneVolumes:
         return lambda tau: np.moveaxis(self.frame.velocity(process, y, tau), -1, 0)
 
     def march(
-        self, cells: int, meshes: list[Array], drift_tol: float = DRIFT_TOL
+        self,
+        cells: int,
+        meshes: list[Array],
+        drift_tol: float = DRIFT_TOL,
+        least: float = 0.0,
     ) -> Iterator[tuple[int, int, Array]]:
         """Yield (mesh, index, cell averages) for several meshes, which share the drift's series.
 
-        Every mesh passes through the breaks of the process.
+        Every mesh passes through the breaks of the process. Diffusivities below ``least`` are
+        raised to it: where the noise vanishes fluxes are then upwind.
         """
         states = [self.start(cells) for _ in meshes]
         for i, p in enumerate(states):
@@ -147,7 +170,7 @@ class PlaneVolumes:
             )
             for tau, i, k in ends:
                 dt = tau - float(meshes[i][k - 1])
-                delta = self.frame.diffusivities(piece, tau)
+                delta = np.maximum(self.frame.diffusivities(piece, tau), least)
                 values = beta(tau)
                 first, second = (
                     Lines.of(faces_of(values[axis], axis), delta[axis], h[axis], dt, axis)
@@ -234,6 +257,8 @@ class PlanePilot:
 def run_pilot(process: Dynamics, frame: PlaneFrame, level: float) -> PlanePilot:
     """Solve coarsely on a box that is widened until nothing reaches its edge.
 
+    A step of implicit Euler spreads mass over exponential tails, so that steps are halved too.
+
     Parameters
     ----------
     level : float
@@ -246,21 +271,22 @@ def run_pilot(process: Dynamics, frame: PlaneFrame, level: float) -> PlanePilot:
     """
     horizon = process.horizon
     grading = TimeMap(horizon, 4.0)
-    mesh, _ = grading.mesh(with_breaks(process, np.array([horizon])), PILOT_STEPS, 0)
     # a start of narrow components may reach far in units of the whole
     law = process.initial
     m, s, _, _ = frame.at(0.0)
     spread = np.sqrt(np.einsum("ji,kjl,li->ki", frame.axes, law.covariances, frame.axes))
     far = np.abs(law.means @ frame.axes - m) + 9 * spread
     reach = np.maximum(FIRST_REACH, (far / s).max(axis=0))
-    while True:
+    for attempt in range(ROUNDS):
+        mesh, _ = grading.mesh(with_breaks(process, np.array([horizon])), PILOT_STEPS, attempt)
+        cells = int(min(PILOT_CELLS * reach.max() / FIRST_REACH, MOST_PILOT_CELLS))
         scheme = PlaneVolumes(process, frame, -reach, reach)
-        area = float(scheme.sizes(PILOT_CELLS).prod())
-        margins = np.empty((mesh.size, 2, PILOT_CELLS))
+        area = float(scheme.sizes(cells).prod())
+        margins = np.empty((mesh.size, 2, cells))
         second: list[float] = []
         older: Array | None = None
         old: Array | None = None
-        for _, k, p in scheme.march(PILOT_CELLS, [mesh], PILOT_DRIFT):
+        for _, k, p in scheme.march(cells, [mesh], PILOT_DRIFT, UPWIND):
             margins[k] = area * p.sum(axis=1), area * p.sum(axis=0)
             rate = (p - old) / (mesh[k] - mesh[k - 1]) if old is not None else None
             if rate is not None and older is not None:
@@ -271,13 +297,15 @@ def run_pilot(process: Dynamics, frame: PlaneFrame, level: float) -> PlanePilot:
             raise SolverError("the pilot solution overflowed")
         if np.all(edge <= EDGE * level):
             break
-        if reach.max() >= WIDEST_REACH:
-            raise SolverError("the mass spreads beyond every box: no grid fits it")
-        reach = np.where(edge <= EDGE * level, reach, 1.5 * reach)
+        if attempt == ROUNDS - 1:
+            if edge.max() > MOST_EDGE:
+                raise SolverError("the mass spreads beyond every box: no grid fits it")
+            break
+        reach = np.where(edge <= EDGE * level, reach, WIDER * reach)
     zero = np.zeros((mesh.size, 2, 1))
     below = np.concatenate([zero, np.cumsum(margins, axis=2)], axis=2)
     above = np.concatenate([np.cumsum(margins[..., ::-1], axis=2)[..., ::-1], zero], axis=2)
-    faces = np.stack([np.linspace(-r, r, PILOT_CELLS + 1) for r in reach])
+    faces = np.stack([np.linspace(-r, r, cells + 1) for r in reach])
 
     def error(gamma: float) -> float:
         positions = TimeMap(horizon, gamma).s(mesh)
