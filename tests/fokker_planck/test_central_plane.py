@@ -14,15 +14,8 @@ from fokker_planck.functionals import (
 )
 from fokker_planck.methods.base import SolverError
 from fokker_planck.methods.box_plane import PlaneFrame, TimeSeries, best_axes, moving_frame
-from fokker_planck.methods.central_plane import (
-    ORDER,
-    PlaneGrid,
-    PlaneProblem,
-    flow_box,
-    resized,
-    solve_central_plane,
-    stencil,
-)
+from fokker_planck.methods.central_plane import PlaneProblem, flow_box, solve_central_plane
+from fokker_planck.methods.differences_plane import ORDER, PlaneGrid, resized, stencil
 
 ANGLES = np.deg2rad([90, 210, 330])
 TRIANGLE = 2 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
