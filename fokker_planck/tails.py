@@ -27,8 +27,8 @@ from fokker_planck.model.dynamics import breaks_of
 
 Array = NDArray[np.float64]
 Field = Callable[[Array, Array], tuple[Array, Array]]
-N_TIMES = 129
-N_POINTS = 321
+N_TIMES = 97
+N_POINTS = 241
 #: remote points, in units of the grid's half width, where far-field slopes are read off
 REMOTE = (30.0, 60.0)
 LEVEL = 1e-18

@@ -19,7 +19,11 @@ Array = NDArray[np.float64]
 
 
 def frame_velocity(
-    process: Any, taus: Array, frame: tuple[Array, Array, Array, Array], y: Array
+    process: Any,
+    taus: Array,
+    frame: tuple[Array, Array, Array, Array],
+    y: Array,
+    scale: Array | float = 1.0,
 ) -> Array:
     r"""Return :math:`\beta = (b - \dot m - \dot s y)/s` of a standard process, shape (m, n).
 
@@ -31,6 +35,8 @@ def frame_velocity(
     frame : tuple of ndarray, shape (m,)
         m, s, dm/dtau, d(log s)/dtau at these times.
     y : ndarray, shape (n,)
+    scale : ndarray, shape (m,), optional
+        Factor of the result at every time.
     """
     m, s, dm, stretch = frame
     posterior, schedule = process.posterior, process.schedule
@@ -38,52 +44,51 @@ def frame_velocity(
     r, variance = posterior.moments(t)
     f = np.asarray(schedule.drift_rate(t))
     c = (1 + process.noise_level**2) * np.asarray(schedule.diffusivity(t))
-    gain = c * np.asarray(process.guidance.strength(t)) / s
+    gain = scale * c * np.asarray(process.guidance.strength(t)) / s
+    powers = np.stack([np.ones_like(y), y, y * y])
     # the affine part
-    here = -f * m + c * (r * posterior.mean - m) / variance - dm
-    out = np.multiply.outer(-f - c / variance - stretch, y)
-    out += (here / s)[:, None]
+    here = (c * (r * posterior.mean - m) / variance - f * m - dm) / s
+    out = _polynomial(powers, scale * here, scale * (-f - c / variance - stretch))
     if posterior.others.size == 0 or not np.any(gain):
         return out
-    # around x = m: L_k = L_k(m) - d_k(m) (x - m) - d_k' (x - m)^2 / 2
-    levels = -posterior.log_ratios(m, t)[posterior.others]
+    # around x = m: log P_y/P_k = -L_k(m) + d_k(m) (x - m) + d_k' (x - m)^2 / 2
+    levels = posterior.log_ratios(m, t)[posterior.others]
     parts = []
     for level, mu, sigma2 in zip(
         levels, posterior.other_means, posterior.other_variances, strict=True
     ):
-        own = r * r * sigma2 + schedule.variance(t)
         if sigma2 == posterior.data_variance:
-            d, bend = r * (posterior.mean - mu) / variance, None
+            d = r * (posterior.mean - mu) / variance
+            ratio, pull = _polynomial(powers, level, d * s), (gain * d)[:, None]
         else:
-            bend = (variance - own) / (variance * own)
+            own = r * r * sigma2 + schedule.variance(t)
+            bend = (variance - own) / (variance * own) * s
             d = (m - r * mu) / own - (m - r * posterior.mean) / variance
-        exponent = np.multiply.outer(-d * s, y)
-        if bend is not None:
-            exponent -= np.multiply.outer(0.5 * bend * s * s, y * y)
-        exponent += level[:, None]
-        parts.append((exponent, d, bend))
+            ratio = _polynomial(powers, level, d * s, 0.5 * bend * s)
+            pull = _polynomial(powers, gain * d, gain * bend)
+        parts.append((ratio, pull))
     if len(parts) == 1:
-        exponent, d, bend = parts[0]
-        np.negative(exponent, exponent)
-        # 1 / (1 + inf) is the right limit
-        np.exp(exponent, exponent)
-        exponent += 1
-        share = np.divide((gain * d)[:, None], exponent, None if bend is not None else exponent)
-        out += share
-        if bend is not None:
-            out += np.multiply.outer(gain * bend * s, y) / exponent
+        # pull / (1 + P_y/P_k); 1 / inf is the right limit
+        ratio, pull = parts[0]
+        np.exp(ratio, ratio)
+        ratio += 1
+        out += np.divide(pull, ratio, ratio)
         return out
-    top = np.maximum(np.maximum.reduce([exponent for exponent, _, _ in parts]), 0.0)
-    total, pull = np.exp(-top), np.zeros_like(top)
-    for exponent, d, bend in parts:
-        weight = np.exp(np.subtract(exponent, top, exponent), exponent)
+    least = np.minimum(np.minimum.reduce([ratio for ratio, _ in parts]), 0.0)
+    total, sums = np.exp(least), np.zeros_like(least)
+    for ratio, pull in parts:
+        weight = np.exp(np.subtract(least, ratio, ratio), ratio)
         total += weight
-        slope = d[:, None] if bend is None else d[:, None] + np.multiply.outer(bend * s, y)
-        pull += weight * slope
-    pull /= total
-    pull *= gain[:, None]
-    out += pull
+        weight *= pull
+        sums += weight
+    sums /= total
+    out += sums
     return out
+
+
+def _polynomial(powers: Array, *coefficients: Array) -> Array:
+    """Return polynomials in y, shape (m, n), from their coefficients of shape (m,)."""
+    return np.asarray(np.stack(coefficients, axis=1) @ powers[: len(coefficients)])
 
 
 def has_formula(process: Dynamics) -> bool:

@@ -126,19 +126,24 @@ class Problem:
         """Return beta at several times, shape (m, n); ``dynamics`` has the drift there."""
         return self.coefficients(taus, y, dynamics)[0][0]
 
-    def coefficients(self, taus: Array, y: Array, *dynamics: Dynamics) -> tuple[list[Array], Array]:
-        """Return beta, shape (m, n), of every dynamics, and the integral of delta to each time."""
+    def coefficients(
+        self, taus: Array, y: Array, *dynamics: Dynamics, scale: Array | float = 1.0
+    ) -> tuple[list[Array], Array]:
+        """Return beta of every dynamics, and the integral of delta up to each time.
+
+        Shapes (m, n) and (m,); beta at each time with a factor ``scale``.
+        """
         *parts, spent = self.frame.with_series(taus, self.diffusion_series)
         frame = parts[0], parts[1], parts[2], parts[3]
         m, s, dm, stretch = (item[:, None] for item in parts)
+        factor = np.broadcast_to(scale, taus.shape)[:, None]
         out = []
         for item in dynamics:
             if has_formula(item):
-                out.append(frame_velocity(item, taus, frame, y))
+                out.append(frame_velocity(item, taus, frame, y, scale))
                 continue
-            x = m + s * y
-            beta = item.drift(x, taus[:, None]) - dm
-            out.append((beta / s) - stretch * y)
+            beta = item.drift(m + s * y, taus[:, None]) - dm
+            out.append(factor * (beta / s - stretch * y))
         return out, spent
 
     def diffusivity(self, taus: Any) -> Array:
@@ -194,24 +199,35 @@ class Stack:
             j = int(np.clip(np.searchsorted(marks, tau), 1, marks.size - 1))
             yield (float(marks[j - 1]), float(marks[j])), float(tau), bool(np.any(taus == tau))
 
-    def coefficients(self, taus: Array, y: Array, piece: Piece) -> tuple[Array, Array]:
+    def diffusion(self, taus: Array) -> Array:
+        """Return the integrals of delta up to some times, shape (m, rows)."""
+        return np.stack(
+            [p.frame.with_series(taus, p.diffusion_series)[4] for p in self.problems], axis=-1
+        )
+
+    def coefficients(
+        self, taus: Array, y: Array, piece: Piece, scale: Array | float = 1.0
+    ) -> tuple[Array, Array]:
         """Return fields, shape (m, rows, n), and the integrals of delta, shape (m, rows).
 
-        A field is -2 pi beta / L. Rows of a family share the integrals, one column, and two
-        fields in place of the rows': that of share 0, and what is added at share 1.
+        A field is -2 pi beta / L, times ``scale`` at each time. Rows of a family share the
+        integrals, one column, and two fields in place of the rows': that of share 0, and what
+        is added at share 1.
         """
         if self.family is not None:
             ends = (piece_of(item, *piece) for item in self.family[:2])
-            (one, two), spent = self.problems[0].coefficients(taus, y[0], *ends)
+            factor = scale * (-2 * np.pi / self.problems[0].length)
+            (one, two), spent = self.problems[0].coefficients(taus, y[0], *ends, scale=factor)
             two -= one
-            out = np.stack([one, two], axis=1)
-            out *= -2 * np.pi / self.lengths[0]
-            return out, spent[:, None]
-        out = np.empty((taus.size, self.rows, y.shape[-1]))
-        columns = []
+            return np.stack([one, two], axis=1), spent[:, None]
+        found = []
         for row, problem in enumerate(self.problems):
-            dynamics = piece_of(problem.process, *piece)
-            (out[:, row],), spent = problem.coefficients(taus, y[row], dynamics)
-            columns.append(spent)
-        out *= -2 * np.pi / self.lengths
-        return out, np.stack(columns, axis=-1)
+            dynamics, factor = piece_of(problem.process, *piece), scale * (-2 * np.pi)
+            (field,), spent = problem.coefficients(
+                taus, y[row], dynamics, scale=factor / problem.length
+            )
+            found.append((field, spent))
+        if len(found) == 1:
+            return found[0][0][:, None, :], found[0][1][:, None]
+        fields, columns = zip(*found, strict=True)
+        return np.stack(fields, axis=1), np.stack(columns, axis=-1)

@@ -48,9 +48,11 @@ MAX_EXPONENT = 80.0
 #: nodes times steps of one run: beyond, an implicit method is faster
 MOST_WORK = 3_000_000
 #: steps prepared in one call, and the numbers that they may take
-BLOCK, BLOCK_SIZE = 32, 24_000
+BLOCK, BLOCK_SIZE = 32, 40_000
 #: at least so many, and the most steps of one size
-LEAST_AHEAD, MOST_AHEAD = 2, 12
+LEAST_AHEAD, MOST_AHEAD = 2, 16
+#: how much less an error may count that is made long before the next output
+FORGOTTEN = 0.1
 #: a step is repeated this much shorter before the spectrum's end asks for more modes
 SHORTER = 0.6
 #: after that, steps may grow by so much from block to block
@@ -107,30 +109,31 @@ class Stepper:
             product = fft.rfft(field * to_nodes(u, self.n))
             np.multiply(product, self.factors, out=out.view(complex))
 
-    def start(self, u: Array, tau: float) -> Array:
-        """Return the slope at a time."""
+    def start(self, u: Array, field: Array) -> Array:
+        """Return the slope in a field: h times the slope, if the field is."""
         out = np.empty_like(u)
-        fields, _ = self.stack.coefficients(np.array([tau]), self.y, self.piece)
-        self.slope(u, fields[0], out)
+        self.slope(u, field, out)
         return out
 
-    def prepare(self, tau: Array, h: float | Array) -> tuple[Array, Array, Array]:
-        """Return what steps need: h times fields in stages 1 to 11, decay factors, exponents.
+    def prepare(self, tau: Array, h: float | Array) -> tuple[Array, Array, Array, Array]:
+        """Return what steps need: h times fields in all stages, decay factors, exponents.
 
-        Shapes (steps, 11, rows, n), (steps, 12, rows, n + 2) and (steps,): see
-        ``Stack.coefficients``. The exponents say how much a step amplifies rounding.
+        Shapes (steps, 12, rows, n), (steps, 12, rows, n + 2) and (steps,): see
+        ``Stack.coefficients``. The exponents say how much a step amplifies rounding. And the
+        integral of delta up to the end of each step, shape (steps,), the largest of the rows.
         """
         c = tableau()[2]
         h = np.broadcast_to(h, tau.shape)[:, None]
         times = tau[:, None] + h * c
-        fields, spent = self.stack.coefficients(times.ravel(), self.y, self.piece)
-        fields = fields.reshape(*times.shape, -1, self.n)[:, 1:]
-        fields *= h[:, :, None, None]
+        scale = np.broadcast_to(h, times.shape).ravel()
+        fields, spent = self.stack.coefficients(times.ravel(), self.y, self.piece, scale)
+        fields = fields.reshape(*times.shape, -1, self.n)
         spent = spent.reshape(*times.shape, -1)
+        reached = spent[:, -1].max(axis=-1)
         spent = spent - spent[:, :1]
         damp = np.repeat(np.exp(-spent[..., None] * self.rates), 2, axis=-1)
         exponents = (spent[:, -1] * self.rates[..., -1]).max(axis=-1)
-        return fields, damp, exponents
+        return fields, damp, exponents, reached
 
     def step(self, u: Array, first: Array, fields: Array, damp: Array) -> tuple[Array, Array]:
         """Return the coefficients after one step, and h times the slope there.
@@ -142,7 +145,7 @@ class Stepper:
         stage, flat, slope = self.stage, self.flat, self.slope
         self.work[0], self.work[1] = u, first
         for weights, head, decay, field, k in zip(
-            stages, self.heads, damp[1:], fields, self.slopes[:-1], strict=True
+            stages, self.heads, damp[1:], fields[1:], self.slopes[:-1], strict=True
         ):
             weights.dot(head, flat)
             np.multiply(stage, decay, stage)
@@ -195,13 +198,16 @@ def adaptive_pass(
     u, tau, h, block, work = start, 0.0, 0.02 * stack.horizon, 1, 0
     n = u.shape[-1] - 2
     done = Pass([0.0], [], [], [])
-    stepper, before, planned, cap = None, np.inf, h, np.inf
+    before, planned, cap = np.inf, h, np.inf
+    stepper: Stepper | None = None
+    slope: Array | None = None
     for piece, stop, wanted in stack.stops(taus):
         if stepper is None or stepper.piece != piece:
-            stepper = Stepper(stack, n, piece)
-            slope = stepper.start(u, tau)
+            stepper, slope = Stepper(stack, n, piece), None
         if not done.means:
             done.means.append(stepper.mean(u))
+        output = float(taus[np.searchsorted(taus, stop)])
+        goal = float(stack.diffusion(np.array([output])).min())
         while stop > tau:
             pieces = max(np.ceil((stop - tau) / h - 1e-9), 1.0)
             count = int(min(pieces, block))
@@ -209,19 +215,23 @@ def adaptive_pass(
             ends = tau + trial * np.arange(1, count + 1)
             if count == pieces:
                 ends[-1] = stop
-            fields, damp, exponents = stepper.prepare(ends - trial, trial)
+            fields, damp, exponents, reached = stepper.prepare(ends - trial, trial)
             if exponents.max() > MAX_EXPONENT:
                 h = 0.9 * trial * MAX_EXPONENT / float(exponents.max())
                 if h < 1e-13 * stack.horizon:
                     raise SolverError(f"spectral: step size collapsed at tau = {tau:.6g}")
                 continue
-            sizes = []
+            sizes: list[float] = []
+            if slope is None:
+                slope = stepper.start(u, fields[0, 0]) / trial
             for i in range(count):
                 new, end = stepper.step(u, trial * slope, fields[i], damp[i])
                 size = float(stepper.error(damp[i]).max())
                 work += n
                 if work > MOST_WORK or len(done.mesh) > MAX_STEPS:
                     raise SolverError(f"spectral: too many steps and modes by tau = {tau:.6g}")
+                # by the next output the law forgets: an error early on may be larger
+                size *= float(max(np.exp(reached[i] - goal), FORGOTTEN))
                 if not size <= local_tol:
                     h, block = trial * next_factor(size, local_tol), max(block // 2, 1)
                     if h < 1e-13 * stack.horizon:
@@ -237,8 +247,7 @@ def adaptive_pass(
                     # ... more modes do
                     n = good_size(1.3 * n)
                     u, h, before, cap = resized(u, n), planned, np.inf, np.inf
-                    stepper = Stepper(stack, n, piece)
-                    slope = stepper.start(u, tau)
+                    stepper, slope = Stepper(stack, n, piece), None
                     break
                 before, planned = np.inf, trial
                 sizes.append(size)
@@ -267,34 +276,37 @@ def fixed_pass(
 
     And the largest end of the spectrum on the way, relative to the mass.
     """
-    u, n, tau, j, h = start, start.shape[-1] - 2, 0.0, 0, np.diff(mesh)
+    u, n, j, h = start, start.shape[-1] - 2, 0, np.diff(mesh)
     outputs: list[Array] = []
-    stepper, tip = None, 0.0
+    stepper: Stepper | None = None
+    slope: Array | None = None
+    tip = 0.0
     for piece, stop, wanted in stack.stops(taus):
         last = int(np.searchsorted(mesh, stop))
         if stepper is None or stepper.piece != piece:
-            stepper = Stepper(stack, n, piece)
-            slope = stepper.start(u, tau)
+            stepper, slope = Stepper(stack, n, piece), None
         while j < last:
             if modes[j] != n:
                 n = modes[j]
                 u = resized(u, n)
-                stepper = Stepper(stack, n, piece)
-                slope = stepper.start(u, tau)
+                stepper, slope = Stepper(stack, n, piece), None
             # as many steps at once as have these modes, within bounds on memory
             most = int(np.clip(BLOCK_SIZE // (N_STAGES * n * stack.fields), LEAST_AHEAD, BLOCK))
             end = j
             while end < last and modes[end] == n and end - j < most:
                 end += 1
-            fields, damp, _ = stepper.prepare(mesh[j:end], h[j:end])
+            fields, damp, _, _ = stepper.prepare(mesh[j:end], h[j:end])
+            if slope is None:
+                slope = stepper.start(u, fields[0, 0]) / h[j]
             for i in range(j, end):
                 u, slope = stepper.step(u, h[i] * slope, fields[i - j], damp[i - j])
                 slope /= h[i]
-                tip = float(np.maximum(tip, stepper.tip(u)))
                 report(float(mesh[i + 1]))
+            # what grows does so from step to step: it is seen at the end of the block
+            tip = float(np.maximum(tip, stepper.tip(u)))
             if not np.isfinite(tip):
                 return outputs, np.inf
-            j, tau = end, float(mesh[end])
+            j = end
         if wanted:
             outputs.append(u)
     return outputs, tip

@@ -34,7 +34,7 @@ Found = tuple[GridReading, dict[str, Any]]
 Judged = dict[str, tuple[Array, Budget]]
 N_ATTEMPTS = 5
 #: how many more modes the second run has
-FINER = 1.25
+FINER = 1.15
 #: nodes per mode on which functionals are summed: they may vary faster than the density
 OVERSAMPLING = (4, 16, 64, 256, 1024)
 MOST_NODES = 1 << 17
@@ -44,7 +44,7 @@ MOST_STEPS = 6_000
 LEAST_TOL = 3e-14
 #: of one step, of the spectrum's end, and of the pilot's mass beyond the box: what is allowed at
 #: first, as shares of the tolerance, and at most
-STEP_SHARE, MODE_SHARE, BOX_SHARE = 0.5, 1e-2, 1e-4
+STEP_SHARE, MODE_SHARE, BOX_SHARE = 0.3, 1e-2, 1e-4
 MOST = (5e-7, 1e-8, 1e-10)
 LEAST_LEVEL = 1e-18
 #: the first run's box is wider: for a level this many times lower, down to the least one
