@@ -99,6 +99,9 @@ def solve(
         if error <= tol:
             break
         notes.append(f"tol {tol:g} was not met: {name} claims {error:.1e} for the {quantity}")
+        if process.dimension > 1 and _unseen_posterior(solution, tol):
+            # the other methods' nodes in the plane are farther apart, and see it even less
+            break
     if not found:
         raise SolverError("; ".join(notes))
     _, best = min(found, key=lambda pair: pair[0])
@@ -107,6 +110,14 @@ def solve(
     # what was read to judge the method need not be read again
     vars(final).update({name: vars(best)[name] for name in WATCHED if name in vars(best)})
     return final
+
+
+def _unseen_posterior(solution: Solution, tol: float) -> bool:
+    """Whether all is well but for a posterior that varies between the nodes."""
+    errors = {name: np.max(getattr(solution, name).error) for name in WATCHED[:-1]}
+    if not hasattr(solution.process, "log_posterior") or max(errors.values()) > tol:
+        return False
+    return bool(np.any(np.isinf(solution.posterior_mass.error)))
 
 
 def _worst(solution: Solution) -> tuple[str, float]:

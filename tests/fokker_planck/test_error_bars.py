@@ -22,7 +22,7 @@ import fokker_planck as fp
 CLOSED = {
     "line": (1, None, 1e-8),
     "plane-ode": (2, "ode", 1e-8),
-    "plane-sde": (2, "sde", 1e-6),
+    "plane-sde": (2, "sde", 1e-8),
 }
 #: kind and numbers of the cases of one test
 BLOCKS = (
