@@ -17,7 +17,7 @@ TOLERANCE = 2.0
 
 
 def extrapolate(
-    values: ArrayLike, powers: Sequence[float], noise: float = 0.0
+    values: ArrayLike, powers: Sequence[float], noise: float = 0.0, share: float = 1 / 16
 ) -> tuple[float, float]:
     r"""Extrapolate values at steps H, H/2, H/4, ... to step zero, with an error.
 
@@ -38,12 +38,15 @@ def extrapolate(
         p_1 < p_2 < ...; at most levels - 1 of them are used.
     noise : float
         Differences below it are rounding, and end the extrapolation.
+    share : float
+        How much of what the column before the last changed is claimed at least; 1 trusts the last
+        column with nothing.
 
     Returns
     -------
     value, error : float
         The error is what the last column changed at the finest level (docs/theory.md, N5), and
-        at least a sixteenth of what the column before changed; inf if there is one level only.
+        at least ``share`` of what the column before changed; inf if there is one level only.
     """
     column = np.asarray(values, dtype=float)
     if column.size == 1:
@@ -67,7 +70,7 @@ def extrapolate(
                 return float(column[-1]), float(2 * max(gaps[-1], gaps[-2] / factor, regardless))
         before, change = change, gaps[-1] / (factor - 1)
         column = column[1:] + np.diff(column) / (factor - 1)
-    return float(column[-1]), float(max(change, before / 16 if np.isfinite(before) else 0.0))
+    return float(column[-1]), float(max(change, before * share if np.isfinite(before) else 0.0))
 
 
 def _regardless(column: Array, powers: Sequence[float]) -> float:
