@@ -78,6 +78,11 @@ class PlaneProblem:
     lower: Array
     length: Array
 
+    @property
+    def reach(self) -> Array:
+        """The larger distance of an end from the origin, along each axis."""
+        return np.maximum(np.abs(self.lower), np.abs(self.lower + self.length))
+
     def nodes(self, shape: Shape) -> tuple[Array, Array]:
         """Return the equally spaced y along each axis, the lower ends included."""
         y1, y2 = (
@@ -107,13 +112,16 @@ class PlaneProblem:
         rate = 0.5 * float(self.process.noise(tau)) ** 2
         return np.asarray(rate * self.frame.spread(tau))
 
-    def spent(self, tau: float, h: float) -> Array:
-        """Return the integrals of Delta_11, Delta_12 and Delta_22 to the stages 1 to 12."""
+    def spent(self, tau: Array, h: Array) -> Array:
+        """Return the integrals of Delta_11, Delta_12 and Delta_22 to the stages 1 to 12.
+
+        Over steps of length h from tau, shape (steps, 12, 3).
+        """
         nodes, weights, _ = _weights()
-        times = tau + h * nodes
-        rate = 0.5 * h * np.asarray(self.process.noise(times)) ** 2
-        spread = self.frame.spread(times).reshape(-1, 4)[:, [0, 1, 3]]
-        return np.asarray(weights @ (rate[:, None] * spread))
+        times = tau[:, None] + h[:, None] * nodes
+        rate = 0.5 * h[:, None] * np.asarray(self.process.noise(times)) ** 2
+        spread = self.frame.spread(times).reshape(*times.shape, 4)[..., [0, 1, 3]]
+        return np.asarray(weights @ (rate[..., None] * spread))
 
 
 class Stepper:

@@ -54,11 +54,11 @@ class Output:
 
 @dataclass
 class PlanePass:
-    """One run: its mesh, grid and box lengths of every step, and what it gave at the outputs."""
+    """One run: its mesh, grid and box of every step, and what it gave at the outputs."""
 
     mesh: list[float] = field(default_factory=lambda: [0.0])
     shapes: list[Shape] = field(default_factory=list)
-    lengths: list[Array] = field(default_factory=list)
+    boxes: list[PlaneProblem] = field(default_factory=list)
     outputs: list[Output] = field(default_factory=list)
     evaluations: int = 0
     block: float = np.inf
@@ -176,7 +176,8 @@ class AdaptivePass:
             pieces = np.ceil(left / self.h - 1e-9)
             trial = left / max(pieces, 1.0) if pieces <= 2 else self.h
             betas = self.series.stages(tau, trial)
-            new = stepper.step(self.u, trial, self.slope, betas, self.problem.spent(tau, trial))
+            spent = self.problem.spent(np.array([tau]), np.array([trial]))[0]
+            new = stepper.step(self.u, trial, self.slope, betas, spent)
             size = stepper.error(trial)
             self._count()
             factor = next_factor(size, self.local_tol)
@@ -203,7 +204,7 @@ class AdaptivePass:
             self.u, self.slope, self.exit = new, stepper.last.copy(), after
             self.done.mesh.append(self.tau)
             self.done.shapes.append(self.shape)
-            self.done.lengths.append(self.problem.length)
+            self.done.boxes.append(self.problem)
             report(self.tau)
         self._tally()
 
@@ -281,8 +282,11 @@ def fixed_pass(
                 run = _Stretch(problem, piece, shape, end, tol, block)
                 slope = run.begin(u, float(mesh[j]), exit_)
                 steps = [(float(t), float(s - t)) for t, s in pairwise(mesh[j : last + 1])]
-                for (tau, h), betas in zip(steps, run.ahead(pool, steps), strict=True):
-                    u = run.stepper.step(u, h, slope, betas, problem.spent(tau, h))
+                spent = problem.spent(*np.array(steps).T)
+                for (_, h), betas, diffused in zip(
+                    steps, run.ahead(pool, steps), spent, strict=True
+                ):
+                    u = run.stepper.step(u, h, slope, betas, diffused)
                     slope = run.stepper.last.copy()
                     j += 1
                     now = float(mesh[j])

@@ -7,8 +7,10 @@ is the error in time and space together, and belongs to the first: the second is
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -34,7 +36,6 @@ from fokker_planck.methods.passes_plane import (
     PlanePass,
     fixed_pass,
 )
-from fokker_planck.methods.runge_kutta import halved
 from fokker_planck.model import Dynamics
 from fokker_planck.readings import GridReading
 from fokker_planck.runs import EPS, grid_run
@@ -121,7 +122,7 @@ def solve_spectral_plane(
     if not np.any(np.asarray(process.noise(np.linspace(0.0, process.horizon, 1025)))):
         raise SolverError("spectral: the noise amplitude vanishes")
     frame = root_frame(process)
-    local_tol, mode_tol = max(0.1 * tol, LEAST_TOL), max(0.2 * tol, LEAST_TOL)
+    local_tol, mode_tol = max(0.2 * tol, LEAST_TOL), max(0.2 * tol, LEAST_TOL)
     allowed = max(4e-3 * tol, LEAST_LOSS)
     lower, upper = first_box(process, frame, 1e-3 * allowed)
     oversampling = OVERSAMPLING[0]
@@ -136,9 +137,9 @@ def solve_spectral_plane(
         first = run.run(taus, partial(report, share=0.3))
         problem = run.problem
         lower, upper = problem.lower, problem.lower + problem.length
-        mesh, parent = split_for_frame(problem, halved(np.array(first.mesh)), 0.02 * tol)
-        shapes = [_finer(first.shapes[j // 2], first.lengths[j // 2], problem) for j in parent]
-        begin = shapes[0] if shapes else _finer(run.shape, problem.length, problem)
+        mesh, parent = finer_mesh(problem, first, 0.02 * tol)
+        shapes = [_finer(first.shapes[j], first.boxes[j], problem) for j in parent]
+        begin = shapes[0] if shapes else _finer(run.shape, problem, problem)
         fine = fixed_pass(
             problem, fft.rfft2(problem.start_density(begin)), begin, taus, mesh, shapes,
             0.1 * local_tol, 0.8 * first.block, partial(report, base=0.3, share=0.7),
@@ -161,18 +162,30 @@ def solve_spectral_plane(
     return reading, cost
 
 
-def _finer(shape: Shape, length: Array, problem: PlaneProblem) -> Shape:
+def _finer(shape: Shape, box: PlaneProblem, last: PlaneProblem) -> Shape:
     """Return a quarter more nodes, and as many more as the last box is longer."""
     n1, n2 = (
-        good_size(FINER * n * last / size)
-        for n, last, size in zip(shape, problem.length, length, strict=True)
+        good_size(FINER * n * ratio)
+        for n, ratio in zip(shape, last.length / box.length, strict=True)
     )
     return n1, n2
 
 
-def split_for_frame(problem: PlaneProblem, mesh: Array, tol: float) -> tuple[Array, list[int]]:
-    """Return the mesh with steps split on which the frame is lost, and each step's parent."""
-    parent = np.arange(mesh.size - 1)
+def finer_mesh(problem: PlaneProblem, first: PlanePass, tol: float) -> tuple[Array, list[int]]:
+    """Return the second run's mesh, and for each step the one of the first run that it is part of.
+
+    Every step is halved; cut in more pieces where the box was smaller, since the speed at its ends
+    times the highest wavenumber bounds a stable step; and halved again where the frame is lost.
+    """
+    pieces = [
+        max(2, math.ceil(FINER**2 * float(np.max(problem.reach / box.reach))))
+        for box in first.boxes
+    ]
+    parent = np.repeat(np.arange(len(pieces)), pieces)
+    ends = [first.mesh[:1]]
+    for k, (a, b) in zip(pieces, pairwise(first.mesh), strict=True):
+        ends.append([*(a + (b - a) * i / k for i in range(1, k)), b])
+    mesh = np.concatenate(ends)
     for _ in range(N_SPLITS):
         gap = problem.frame.lost_size(mesh[:-1], np.diff(mesh))
         bad = gap > max(tol, LEAST_TOL) / max(gap.size, 1)

@@ -247,7 +247,11 @@ def test_diffusion_alone_is_exact():
         0.5 * h * w * problem.spread(tau + 0.5 * h * (1 + x))
         for x, w in zip(nodes, weights, strict=True)
     )
-    assert np.allclose(problem.spent(tau, h)[-1], dense[[0, 0, 1], [0, 1, 1]], rtol=1e-11)
+    assert np.allclose(
+        problem.spent(np.array([tau]), np.array([h]))[0, -1],
+        dense[[0, 0, 1], [0, 1, 1]],
+        rtol=1e-11,
+    )
     assert Stepper(problem, (32, 32)).longest_step(tau) > 0
 
 
