@@ -233,7 +233,13 @@ def test_where_nothing_is_kept_nothing_is_said_to_be(cli, monkeypatch):
 def test_a_stopped_run_leaves_no_worker_behind(tmp_path, number, code):
     line = [sys.executable, "-m", "proofs_check", "verify", "--jobs", "2", "--out", "kept"]
     with subprocess.Popen(
-        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        line,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        # a run that was started to ignore hang-ups goes on
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL) if code > 0 else None,
     ) as process:
         deadline = time.monotonic() + 60
         while len(found := workers_of(process.pid)) < 2 and time.monotonic() < deadline:
