@@ -37,7 +37,7 @@ LOOKS: dict[str, tuple[str, str]] = {
 PLACES = (
     *[((6, 0), "left"), ((6, -7), "left"), ((6, 7), "left"), ((0, -9), "center")],
     *[((0, 9), "center"), ((-6, 0), "right"), ((-6, -7), "right"), ((-6, 7), "right")],
-    *[((0, -17), "center"), ((0, 17), "center")],
+    *[((0, -17), "center"), ((0, 17), "center"), ((-16, -12), "right"), ((4, -12), "right")],
 )
 FORMATS = ("svg", "png")
 
@@ -85,7 +85,7 @@ def _label(ax: Axes, drawn: list[tuple[str, str, Array, bool]]) -> None:
     inside = ax.get_window_extent()
     lines = [ax.transData.transform(runs) for *_, runs, _ in drawn]
     # the points of all lines, close enough together that no letter fits between them
-    share = np.linspace(0, 1, 41)[:, None]
+    share = np.linspace(0, 1, 401)[:, None]
     ink = np.concatenate(
         [line[:1] for line in lines]
         + [a + share * (b - a) for line in lines for a, b in pairwise(line)]
