@@ -11,6 +11,7 @@ from sde_compare.estimators import (
     holm,
     neighbour_entropy,
 )
+from sde_compare.reflection import chain_unmet, ou_unmet
 from sde_compare.replay import Replay, replay
 from sde_compare.rules import RULES
 from sde_compare.samplers import Samples, sample
@@ -27,6 +28,7 @@ __all__ = [
     "StepPair",
     "Surprisal",
     "agreement",
+    "chain_unmet",
     "clopper_pearson",
     "clopper_pearson_limits",
     "combine",
@@ -35,6 +37,7 @@ __all__ = [
     "empirical_bernstein",
     "holm",
     "neighbour_entropy",
+    "ou_unmet",
     "replay",
     "sample",
     "two_step_sizes",

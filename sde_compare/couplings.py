@@ -1,4 +1,4 @@
-"""Two processes on one probability space: same start, same noise, path by path."""
+"""Two processes on one probability space, path by path: same noise, mirrored, or turned round."""
 
 from __future__ import annotations
 
@@ -10,31 +10,34 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fokker_planck.model import Dynamics
-from fokker_planck.model.checks import one_of, shown, whole_number
+from fokker_planck.model.checks import whole_number
 from sde_compare.engine import (
     Progress,
     Track,
     block_generator,
     block_size,
+    drive,
     run_blocks,
-    simulate_block,
 )
 from sde_compare.observables import Gap, gap_functions
-from sde_compare.rules import check_rule, subdivide, time_nodes
+from sde_compare.pairs import Pairing, make_pairing
+from sde_compare.rules import subdivide, time_nodes
 from sde_compare.samplers import run_content, stored_nodes
 
 Array = NDArray[np.float64]
-COUPLINGS = ("synchronous",)
+Observables = Sequence[str] | dict[str, Callable[..., Any]] | None
 
 
 @dataclass(frozen=True, eq=False)
 class CoupledPaths:
-    """Output and running minima of two processes with the same start and the same noise.
+    """Output and running minima of two coupled processes.
 
     Attributes
     ----------
-    process_a, process_b, n_paths, n_steps, rule, seed
+    process_a, process_b, n_paths, n_steps, rule, seed, observables
         What was run, at this resolution.
+    pairing : Pairing
+        The coupling and the laws of the two starts.
     tau : ndarray, shape (n_steps + 1,)
         The reverse times of the steps.
     points_a, points_b : ndarray, shape (n_paths, d)
@@ -45,9 +48,13 @@ class CoupledPaths:
         The states there.
     minimum : dict of str to ndarray, shape (n_paths,)
         Least value of every observable over steps 1..n_steps, for every path. The start is left
-        out: there the two agree.
+        out: synchronous paths agree there.
     minimum_step : dict of str to ndarray of int, shape (n_paths,)
         The first step at which it was reached.
+    meeting_time : ndarray, shape (n_paths,)
+        Reverse time of the first node, the start included, at which the two states are equal to
+        the bit; inf where they never are. Only reflected paths meet for a reason other than a
+        common start: for the other couplings equality later on is a matter of rounding.
     refined : CoupledPaths or None
         The same Brownian paths at ``refine`` times as many steps.
     """
@@ -66,9 +73,17 @@ class CoupledPaths:
     states_b: Array = field(repr=False)
     minimum: dict[str, Array] = field(repr=False)
     minimum_step: dict[str, NDArray[np.int64]] = field(repr=False)
+    meeting_time: Array = field(repr=False)
     content: Any = field(repr=False)
     fine_tau: Array = field(repr=False)
+    pairing: Pairing = field(repr=False)
+    observables: Observables = field(repr=False, default=None)
     refined: CoupledPaths | None = None
+
+    @property
+    def coupling(self) -> str:
+        """Name of the coupling."""
+        return self.pairing.coupling
 
     @property
     def dimension(self) -> int:
@@ -86,6 +101,7 @@ class _Recorder:
         n_paths: int,
         times: ArrayLike | None,
         gaps: dict[str, Callable[[], Gap]],
+        together: bool,
     ) -> None:
         self.first, self.stride = first, tracks[0].stride
         self.tau = tracks[0].table.tau
@@ -96,6 +112,8 @@ class _Recorder:
         self.points = np.empty((2, n_paths, self.d))
         self.states = np.empty((2, len(self.nodes), n_paths, self.d))
         self.gaps = gaps
+        self.together = together
+        self.met = np.zeros(n_paths)
         self.minimum = {name: np.empty(n_paths) for name in gaps}
         self.step = {name: np.empty(n_paths, dtype=np.int64) for name in gaps}
 
@@ -106,6 +124,7 @@ class _Recorder:
         low = {name: np.full(self.size, np.inf) for name in gaps}
         when = {name: np.zeros(self.size, dtype=np.int64) for name in gaps}
         last = len(self.tau) - 1
+        met = np.full(self.size, np.inf)
 
         def observe(j: int, states: Sequence[Array]) -> None:
             if j % self.stride:
@@ -118,11 +137,16 @@ class _Recorder:
                     below = value < low[name]
                     np.copyto(low[name], value, where=below)
                     np.copyto(when[name], k, where=below)
+            if not self.together:
+                same = (a == b).reshape(self.size, self.d).all(axis=1)
+                np.minimum(met, self.tau[k], out=met, where=same)
             if k in self.position:
                 for i, state in enumerate((a, b)):
                     kept = state.reshape(self.size, self.d)[:count]
                     self.states[i, self.position[k], rows] = kept
             if k == last:
+                if not self.together:
+                    self.met[rows] = met[:count]
                 for i, state in enumerate((a, b)):
                     self.points[i, rows] = state.reshape(self.size, self.d)[:count]
                 for name in gaps:
@@ -130,27 +154,6 @@ class _Recorder:
                     self.step[name][rows] = when[name][:count]
 
         return observe
-
-
-def check_pair(process_a: Dynamics, process_b: Dynamics, rule: str) -> None:
-    """Refuse two processes that cannot share start, clock and noise.
-
-    Raises
-    ------
-    ValueError
-        Naming what differs.
-    """
-    check_rule(process_a, rule)
-    check_rule(process_b, rule)
-    for name in ("dimension", "horizon"):
-        a, b = getattr(process_a, name), getattr(process_b, name)
-        if a != b:
-            raise ValueError(f"{name} must be the same for both processes, got {a} and {b}")
-    if process_a.initial.spec() != process_b.initial.spec():
-        raise ValueError(
-            f"initial must be the same for both processes, "
-            f"got {shown(process_a.initial)} and {shown(process_b.initial)}"
-        )
 
 
 def couple(
@@ -162,26 +165,45 @@ def couple(
     seed: int = 0,
     rule: str = "euler",
     *,
+    starts: Any = None,
     refine: int = 1,
-    observables: Sequence[str] | dict[str, Callable[..., Any]] | None = None,
+    observables: Observables = None,
     times: ArrayLike | None = None,
     time_grid: ArrayLike | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> CoupledPaths:
-    """Run two processes from the same start with the same noise.
+    r"""Run two processes on one probability space; each keeps its own law exactly.
+
+    =============  ==============================  ===========================================
+    coupling       noise of b                      starts with laws F_a, F_b
+    =============  ==============================  ===========================================
+    synchronous    :math:`\xi_b = \xi_a`           one law, one point; if given, see ``starts``
+    reflection     :math:`\xi_a` in a mirror until   the same point for one law, otherwise
+                   they meet, by the maximal       from the same random numbers
+                   coupling of every step
+    antithetic     :math:`\xi_b = -\xi_a`          opposite random numbers; for one Gaussian
+                                                   the reflection about the mean
+    monotone       :math:`\xi_b = \xi_a`           quantiles at the same level; dimension one
+    =============  ==============================  ===========================================
 
     Parameters
     ----------
     process_a, process_b : ReverseProcess or Process
-        With the same initial law, horizon and dimension, such as one process at two strengths.
+        With the same horizon and dimension, such as one process at two strengths; for the
+        synchronous coupling with the same initial law, for reflection with the same noise.
     n_paths, n_steps, seed, rule, time_grid, threads, progress
         As in :func:`sde_compare.sample`.
-    coupling : {"synchronous"}
-        The same Brownian path drives both.
+    coupling : {"synchronous", "reflection", "antithetic", "monotone"}
+        How the two share their randomness.
+    starts : pair, optional
+        A law (``GaussianMixture``) or a fixed point for each, in place of the processes' initial
+        laws. Synchronous and reflected starts then come from the same normals and the same
+        uniform, which picks the component.
     refine : int
         Above 1, ``.refined`` holds the same Brownian paths at ``refine`` times as many steps: the
-        normals of the coarse run are sums of those of the fine one.
+        normals of the coarse run are sums of those of the fine one. Under reflection that is the
+        Brownian path of a; the mirror of b is set up anew at each resolution.
     observables : sequence of {"log_ratio", "log_odds"} or dict, optional
         What to take the running minimum of, see :func:`sde_compare.observables.gap_functions`.
         Default: the first, where it is defined.
@@ -196,21 +218,57 @@ def couple(
     ------
     ValueError
         If a field is out of range, naming it and its value.
+
+    Notes
+    -----
+    The monotone coupling keeps the order of the starts as long as both step maps increase and
+    that of the larger is the larger. Source: docs/theory.md, C6.
     """
-    one_of("coupling", coupling, COUPLINGS)
-    check_pair(process_a, process_b, rule)
+    pairing = make_pairing(process_a, process_b, rule, coupling, starts)
+    refine = whole_number("refine", refine, minimum=1)
+    strides = (1,) if refine == 1 else (refine, 1)
+    return resolutions(
+        *(process_a, process_b, n_paths, n_steps, pairing, seed, rule, strides),
+        observables=observables,
+        times=times,
+        time_grid=time_grid,
+        threads=threads,
+        progress=progress,
+    )
+
+
+def resolutions(
+    process_a: Dynamics,
+    process_b: Dynamics,
+    n_paths: int,
+    n_steps: int,
+    pairing: Pairing,
+    seed: int,
+    rule: str,
+    strides: Sequence[int],
+    *,
+    observables: Observables = None,
+    times: ArrayLike | None = None,
+    time_grid: ArrayLike | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> CoupledPaths:
+    """Run a pairing at several step sizes on the same random numbers.
+
+    ``strides`` falls to 1: steps per step of the finest run, of which the first has ``n_steps``.
+    Other arguments as in :func:`couple`; every result holds the next finer one as ``.refined``.
+    """
     n_paths = whole_number("n_paths", n_paths, minimum=1)
     seed = whole_number("seed", seed, minimum=0)
-    refine = whole_number("refine", refine, minimum=1)
-    fine = subdivide(time_nodes(process_a, n_steps, time_grid), refine)
-    content = run_content([process_a, process_b], fine, rule, seed, time_grid)
-    strides = (1,) if refine == 1 else (refine, 1)
+    processes = (process_a, process_b)
+    fine = subdivide(time_nodes(process_a, n_steps, time_grid), strides[0])
+    content = run_content(processes, fine, rule, seed, time_grid) + pairing.content()
     tracks: list[Track] = []
     recorders = []
     for stride in strides:
-        pair = [Track(process, fine, rule, stride) for process in (process_a, process_b)]
+        pair = pairing.tracks(processes, fine, rule, stride)
         gaps = gap_functions(process_a, process_b, pair[0].table.tau, observables)
-        recorders.append(_Recorder(pair, len(tracks), n_paths, times, gaps))
+        recorders.append(_Recorder(pair, len(tracks), n_paths, times, gaps, pairing.together))
         tracks.extend(pair)
 
     def task(block: int) -> None:
@@ -220,7 +278,10 @@ def couple(
             for observer in observers:
                 observer(j, states)
 
-        simulate_block(tracks, len(fine) - 1, block_generator(content, block), observe)
+        rng = block_generator(content, block)
+        drive(
+            pairing.steppers(tracks, *pairing.starts(process_a, rng)), len(fine) - 1, rng, observe
+        )
 
     run_blocks(task, -(-n_paths // block_size(process_a.dimension)), threads, progress)
     result = None
@@ -228,7 +289,10 @@ def couple(
         result = CoupledPaths(
             *(process_a, process_b, n_paths, len(r.tau) - 1, rule, seed, r.tau),
             *(r.points[0], r.points[1], r.tau[r.nodes], r.states[0], r.states[1]),
-            *(r.minimum, r.step, content, fine),
+            *(r.minimum, r.step, r.met, content),
+            fine_tau=fine,
+            pairing=pairing,
+            observables=observables,
             refined=result,
         )
     assert result is not None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.random import SFC64, Generator, SeedSequence
@@ -63,12 +63,17 @@ class Track:
         The step rule.
     stride : int
         Fine steps per step of this track.
+    sign : float
+        -1 turns the noise round: the antithetic path.
     """
 
-    def __init__(self, process: Dynamics, tau: Array, rule: str, stride: int = 1) -> None:
+    def __init__(
+        self, process: Dynamics, tau: Array, rule: str, stride: int = 1, sign: float = 1.0
+    ) -> None:
         self.process = process
         self.stride = stride
         self.table = step_table(process, tau[::stride], rule)
+        self.amplitude = sign * self.table.noise
         self.noisy = bool(np.any(self.table.noise > 0))
         self.weights = noise_weights(process, tau, rule, stride) if stride > 1 else None
         self.frozen = None
@@ -77,37 +82,66 @@ class Track:
             self.linear = self.table.linear + self.table.score * self.frozen.slope[:-1]
             self.shift = self.table.score * self.frozen.intercept[:-1]
 
-    def start(self, x: Array) -> _Runner:
+    def start(self, x: Array) -> Runner:
         """Return a block at its starting points, shape (n,) in 1-D, else (n, d)."""
-        return _Runner(self, x)
+        return Runner(self, x)
 
 
-class _Runner:
+class Stepper(Protocol):
+    """One or two states of a block, fed fine normals and, if ``timed``, exponential clocks."""
+
+    noisy: bool
+    timed: bool
+
+    @property
+    def states(self) -> Sequence[Array]:
+        """The current points, changed in place."""
+
+    def feed(self, j: int, xi: Array, clock: Array) -> None:
+        """Take normals number ``j``, shape of a state, and clocks, shape (n,); keep both intact."""
+
+
+class Runner:
     """The state of one block on one track."""
+
+    timed = False
 
     def __init__(self, track: Track, x: Array) -> None:
         self.track = track
+        self.noisy = track.noisy
         self.x = x.copy()
         self.scratch = np.empty_like(x)
         self.total = np.empty_like(x) if track.weights is not None else None
         self.work = track.frozen.workspace(len(x)) if track.frozen is not None else None
 
-    def feed(self, j: int, xi: Array) -> None:
-        """Take fine normals number ``j``; step when the stride is full. ``xi`` is kept intact."""
+    @property
+    def states(self) -> tuple[Array]:
+        """The current points."""
+        return (self.x,)
+
+    def feed(self, j: int, xi: Array, clock: Array) -> None:
+        """Take fine normals number ``j``; step when the stride is full."""
+        gathered = self.gather(j, xi)
+        if gathered is not None:
+            k = j // self.track.stride
+            self.advance(k)
+            self.add_noise(k, gathered)
+
+    def gather(self, j: int, xi: Array) -> Array | None:
+        """Return the normals of the whole step where fine step ``j`` ends one, else None."""
         track = self.track
         k, part = divmod(j, track.stride)
-        if track.weights is not None and self.total is not None:
-            if track.noisy:
-                target = self.scratch if part else self.total
-                np.multiply(xi, track.weights[k, part], out=target)
-                if part:
-                    self.total += target
-            if part < track.stride - 1:
-                return
-            xi = self.total
-        self._step(k, xi)
+        if track.weights is None or self.total is None:
+            return xi
+        if track.noisy:
+            target = self.scratch if part else self.total
+            np.multiply(xi, track.weights[k, part], out=target)
+            if part:
+                self.total += target
+        return None if part < track.stride - 1 else self.total
 
-    def _step(self, k: int, xi: Array) -> None:
+    def advance(self, k: int) -> None:
+        """Move to the mean of step ``k``."""
         track, x, table = self.track, self.x, self.track.table
         if track.frozen is not None and self.work is not None:
             guidance = track.frozen.guidance(k, float(table.score[k]), x, self.work)
@@ -121,9 +155,12 @@ class _Runner:
             np.multiply(field(x, tau), table.score[k], out=self.scratch)
             x *= table.linear[k]
             x += self.scratch
-        if table.noise[k] > 0:
-            np.multiply(xi, table.noise[k], out=self.scratch)
-            x += self.scratch
+
+    def add_noise(self, k: int, xi: Array) -> None:
+        """Add the noise of step ``k``."""
+        if self.track.table.noise[k] > 0:
+            np.multiply(xi, self.track.amplitude[k], out=self.scratch)
+            self.x += self.scratch
 
 
 def block_start(process: Dynamics, rng: Generator) -> Array:
@@ -157,18 +194,27 @@ def simulate_block(
         Output points of every track, shape (n,) in 1-D, else (n, d).
     """
     x = block_start(tracks[0].process, rng)
-    runners = [track.start(x) for track in tracks]
-    states = [runner.x for runner in runners]
-    noisy = any(track.noisy for track in tracks)
-    xi = np.zeros_like(x)
+    return drive([track.start(x) for track in tracks], n_fine, rng, observe)
+
+
+def drive(
+    steppers: Sequence[Stepper], n_fine: int, rng: Generator, observe: Observer | None = None
+) -> list[Array]:
+    """Step a block from where it stands; arguments and result as in :func:`simulate_block`."""
+    states = [x for stepper in steppers for x in stepper.states]
+    noisy = any(stepper.noisy for stepper in steppers)
+    timed = any(stepper.timed for stepper in steppers)
+    xi, clock = np.zeros_like(states[0]), np.zeros(len(states[0]))
     with np.errstate(over="ignore", under="ignore"):
         if observe is not None:
             observe(0, states)
         for j in range(n_fine):
             if noisy:
                 rng.standard_normal(out=xi)
-            for runner in runners:
-                runner.feed(j, xi)
+            if timed:
+                rng.standard_exponential(out=clock)
+            for stepper in steppers:
+                stepper.feed(j, xi, clock)
             if observe is not None:
                 observe(j + 1, states)
     return states

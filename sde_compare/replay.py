@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from fokker_planck.model import content_seed
 from fokker_planck.model.checks import real_array, shown, whole_number
 from sde_compare.couplings import CoupledPaths
-from sde_compare.engine import Track, block_generator, block_size, block_start, simulate_block
+from sde_compare.engine import block_generator, block_size, drive
 from sde_compare.rules import noise_weights, subdivide
 
 Array = NDArray[np.float64]
@@ -86,7 +86,8 @@ def replay(paths: CoupledPaths, indices: ArrayLike, refine: int = 1) -> Replay:
         Which paths, counted from 0.
     refine : int
         Steps per step of ``paths``. At 1 the output equals that of the run to the bit; above,
-        the same Brownian path is resolved further. Among powers of two every resolution is a
+        the same Brownian path is resolved further (of a alone, under reflection: there the mirror
+        and the meeting of the pair are drawn anew). Among powers of two every resolution is a
         refinement of the coarser ones.
 
     Returns
@@ -111,7 +112,8 @@ def replay(paths: CoupledPaths, indices: ArrayLike, refine: int = 1) -> Replay:
         raise ValueError(f"refine must divide or be a multiple of {drawn}, got {refine}")
     parts, stride = max(1, refine // drawn), max(1, drawn // refine)
     tau = subdivide(paths.fine_tau, parts)
-    tracks = [Track(p, tau, paths.rule, stride) for p in (paths.process_a, paths.process_b)]
+    pairing = paths.pairing
+    tracks = pairing.tracks((paths.process_a, paths.process_b), tau, paths.rule, stride)
     n_steps, size, d = (len(tau) - 1) // stride, block_size(paths.dimension), paths.dimension
     out = np.empty((2, len(chosen), n_steps + 1, d))
     for block in np.unique(chosen // size):
@@ -126,45 +128,59 @@ def replay(paths: CoupledPaths, indices: ArrayLike, refine: int = 1) -> Replay:
                     out[i, wanted, j // stride] = state.reshape(-1, d)[rows]
 
         rng = block_generator(paths.content, int(block))
+        starts = pairing.starts(paths.process_a, rng)
         if parts == 1:
-            simulate_block(tracks, len(tau) - 1, rng, keep)
+            drive(pairing.steppers(tracks, *starts), len(tau) - 1, rng, keep)
             continue
-        x, normals = _resolved(paths, rng, chosen[wanted], rows, parts)
-        runners = [track.start(x) for track in tracks]
-        states = [runner.x for runner in runners]
+        normals = _resolved(paths, rng, chosen[wanted], rows, parts)
+        steppers = pairing.steppers(tracks, *(np.ascontiguousarray(x[rows]) for x in starts))
+        states = [x for stepper in steppers for x in stepper.states]
+        clocks = np.zeros((len(normals), len(rows)))
+        if pairing.coupling == "reflection":
+            clocks = _clocks(paths, chosen[wanted], len(normals))
         with np.errstate(over="ignore", under="ignore"):
             keep(0, states, rows=slice(None))
             for j, xi in enumerate(normals):
-                for runner in runners:
-                    runner.feed(j, xi)
+                for stepper in steppers:
+                    stepper.feed(j, xi, clocks[j])
                 keep(j + 1, states, rows=slice(None))
     return Replay(chosen, tau[::stride], out[0], out[1])
 
 
+def _clocks(paths: CoupledPaths, chosen: NDArray[np.int64], n: int) -> Array:
+    """Return exponential clocks of a resolution, shape (n, m), that belong to the paths alone."""
+    seed = content_seed("clock", paths.content)
+    rows = [block_generator([seed, n], int(path)).standard_exponential(n) for path in chosen]
+    return np.stack(rows, axis=1)
+
+
 def _resolved(
     paths: CoupledPaths, rng: Generator, chosen: NDArray[np.int64], rows: Any, parts: int
-) -> tuple[Array, Array]:
-    """Return start and normals of chosen paths of one block, every normal cut into ``parts``.
+) -> Array:
+    """Return normals of chosen paths of one block after its starts, cut into ``parts``.
 
     Cut by one prime factor after the other, each level with fresh normals that belong to path and
     level alone: so resolutions that are powers of two see one Brownian path.
     """
     process, tau, rule = paths.process_a, paths.fine_tau, paths.rule
-    x = block_start(process, rng)
-    drawn = np.zeros_like(x)
-    normals = np.zeros((len(tau) - 1, *x[rows].shape))
+    size, d = block_size(paths.dimension), paths.dimension
+    drawn = np.zeros(size if d == 1 else (size, d))
+    clock = np.zeros(size)
+    normals = np.zeros((len(tau) - 1, len(rows), *drawn.shape[1:]))
     if not (process.deterministic and paths.process_b.deterministic):
         for xi in normals:
             rng.standard_normal(out=drawn)
+            if paths.coupling == "reflection":  # drawn in turn with the normals
+                rng.standard_exponential(out=clock)
             xi[:] = drawn[rows]
     seed = content_seed("bridge", paths.content)
     for level, factor in enumerate(prime_factors(parts)):
         tau = subdivide(tau, factor)
         weights = noise_weights(process, tau, rule, factor)
-        shape = (*weights.shape, *x.shape[1:])
+        shape = (*weights.shape, *drawn.shape[1:])
         fresh = [
             block_generator([seed, level, factor], int(path)).standard_normal(shape)
             for path in chosen
         ]
         normals = split_normals(normals, np.stack(fresh, axis=2), weights)
-    return np.ascontiguousarray(x[rows]), normals
+    return normals

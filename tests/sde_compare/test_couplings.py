@@ -151,7 +151,7 @@ def test_processes_of_the_users_own():
 @pytest.mark.parametrize(
     ("other", "arguments", "words"),
     [
-        (SDE, {"coupling": "reflection"}, "coupling must be one of synchronous, got 'reflection'"),
+        (SDE, {"coupling": "glued"}, "coupling must be one of synchronous, .*, got 'glued'"),
         (fp.reverse_process(PAIR, 1, horizon=4.0), {}, "horizon must be the same"),
         (fp.reverse_process(PAIR, 1, initial="exact"), {}, "initial must be the same"),
         (SDE, {"refine": 0}, "refine must be >= 1"),
