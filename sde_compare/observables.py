@@ -40,11 +40,7 @@ def gap_functions(
     """
     if isinstance(observables, dict):
         return {name: _of_user(f, tau) for name, f in observables.items()}
-    shared = (
-        isinstance(process_a, ReverseProcess)
-        and isinstance(process_b, ReverseProcess)
-        and all(process_a.spec().get(key) == process_b.spec().get(key) for key in _SHARED)
-    )
+    shared = share_classifier(process_a, process_b)
     if observables is None:
         observables = GAPS[:1] if shared else ()
     names = [one_of("observables", name, GAPS) for name in observables]
@@ -59,6 +55,15 @@ def gap_functions(
 
 
 _SHARED = ("mixture", "target", "schedule", "stop")
+
+
+def share_classifier(process_a: Dynamics, process_b: Dynamics) -> bool:
+    """Whether both classify by the posterior of one mixture, target and schedule."""
+    return (
+        isinstance(process_a, ReverseProcess)
+        and isinstance(process_b, ReverseProcess)
+        and all(process_a.spec().get(key) == process_b.spec().get(key) for key in _SHARED)
+    )
 
 
 def _of_user(function: Callable[..., Any], tau: Array) -> Callable[[], Gap]:

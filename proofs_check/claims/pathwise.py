@@ -25,9 +25,11 @@ from fokker_planck import ReverseProcess
 from proofs_check.claims.rises import Rise
 from proofs_check.evidence import Evidence
 from proofs_check.registry import Context, without_guidance
+from sde_compare.path_errors import TINY, error_factor
+from sde_compare.path_errors import change_scale as scale
 
 Array = NDArray[np.float64]
-EPS, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
+EPS = float(np.finfo(float).eps)
 
 RULE, SECOND_RULE = "euler", "exponential"
 REFINE = 2
@@ -70,13 +72,6 @@ class PathTest:
         return int(np.argmin(self.value / np.maximum(error, TINY)))
 
 
-def scale(fine: Array, coarse: Array) -> Array:
-    """Return the scale S of the discretisation error, shape (m, n)."""
-    change = np.abs(fine - coarse)
-    typical = np.sqrt(np.mean(change**2, axis=1, keepdims=True))
-    return np.maximum(np.maximum.accumulate(change, axis=0), typical)
-
-
 def judge(
     rise: Rise, fine: States, coarse: States, tau: Array, steps: int, factor: float
 ) -> tuple[Array, Array, Array]:
@@ -116,19 +111,14 @@ def replayed_states(
 
 
 def calibrate(rise: Rise, paths: sc.CoupledPaths, fine: States, coarse: States) -> float:
-    """Return kappa: the largest true error on the replayed paths, in units of the scale.
-
-    At strong order one the replay itself is off by 1/DEPTH of the error, which is added.
-    """
+    """Return kappa: the largest true error on the replayed paths, in units of the scale."""
     tau = paths.times[1:]
     at = rise.nodes(len(tau))
     value, other = (rise(run[0][at], run[1][at], tau[at]) for run in (fine, coarse))
     unit = scale(value, other)
     chosen = np.arange(min(CALIBRATED, value.shape[1]))
     a, b = replayed_states(paths, chosen, DEPTH)
-    error = np.abs(value[:, chosen] - rise(a[at], b[at], tau[at]))
-    ratio = float(np.max(error / np.maximum(unit[:, chosen], TINY), initial=0.0))
-    return max(ratio * DEPTH / (DEPTH - 1), 1.0)
+    return error_factor(value[:, chosen], unit[:, chosen], rise(a[at], b[at], tau[at]), DEPTH)
 
 
 def coupled_rise(
