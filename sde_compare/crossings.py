@@ -44,8 +44,9 @@ class Crossings:
         First step with a negative value at each resolution of the run, -1 where there is none.
     value, error : ndarray, shape (n_paths,)
         Of the resolved observable at the node that decides; nan for "none".
-    factor : float
-        The calibrated kappa: an error is kappa times what the last halving of the steps changed.
+    factor, local_factor : float
+        The calibrated kappas: an error is the smaller of kappa times the largest change so far by
+        the last halving of the steps, and of the local kappa times the change at the node.
     """
 
     paths: CoupledPaths
@@ -56,6 +57,7 @@ class Crossings:
     value: Array = field(repr=False)
     error: Array = field(repr=False)
     factor: float
+    local_factor: float
 
     def count(self, kind: str) -> int:
         """Return the number of paths of a kind."""
@@ -71,10 +73,11 @@ def crossings(paths: CoupledPaths, observable: str | None = None) -> Crossings:
 
     Every path with a negative minimum at either resolution is replayed on the same Brownian path
     at more and more steps until it is decided. The error of the resolved observable is
-    :math:`\kappa S` plus rounding: S is the larger of what the last halving of the steps changed
-    on this path so far and of the root mean square of that change, and :math:`\kappa` is the
-    largest true error in units of S on calibration paths, replayed 8 times deeper. It is an
-    estimate from refinement, no bound.
+    :math:`\min(\kappa S, \kappa' S')` plus rounding: S' is the larger of what the last halving of
+    the steps changed on this path at this node and of the root mean square of that change over
+    paths, S the largest S' so far, and :math:`\kappa, \kappa'` are the largest true errors in
+    units of S and S' on calibration paths, replayed 8 times deeper. It is an estimate from
+    refinement, no bound.
 
     Parameters
     ----------
@@ -113,15 +116,15 @@ def crossings(paths: CoupledPaths, observable: str | None = None) -> Crossings:
     n = paths.n_paths
     kind = np.full(n, "none", dtype="U9")
     first, last = np.full((2, n), -1), np.full((2, n), np.nan)
-    factor = 1.0
+    factors = [1.0, 1.0]
     if seen.size:
         judge = _Judge(paths, fine, observable, seen)
-        factor = judge.factor
+        factors = judge.factors
         for depth in DEPTHS:
             rest = seen if depth == DEPTHS[0] else seen[kind[seen] == "undecided"]
             for chosen in _chunks(rest, fine.n_steps * 2 * depth * paths.dimension):
                 first[:, chosen], kind[chosen], last[:, chosen] = judge(chosen, depth)
-    return Crossings(paths, observable, kind, first[0], first[1], last[0], last[1], factor)
+    return Crossings(paths, observable, kind, first[0], first[1], last[0], last[1], *factors)
 
 
 def _chunks(chosen: Steps, values: int) -> Iterator[Steps]:
@@ -144,12 +147,14 @@ class _Judge:
                 column.append(self.gaps(fine, chosen, depth)[0])
         coarse, value, resolved = (np.concatenate(column, axis=1) for column in found)
         self.typical = typical_change(value, coarse)
-        self.factor = error_factor(value, self.scale(value, coarse, 1), resolved, DEPTH)
+        units = self.scales(value, coarse, 1)
+        self.factors = [error_factor(value, unit, resolved, DEPTH) for unit in units]
 
-    def scale(self, value: Array, coarse: Array, depth: int) -> Array:
-        """Return S; the typical change falls like the step."""
-        change = np.maximum.accumulate(np.abs(value - coarse), axis=0)
-        return np.maximum(change, self.typical / depth)
+    def scales(self, value: Array, coarse: Array, depth: int) -> tuple[Array, Array]:
+        """Return S by the changes so far and by the change here; the typical one falls with h."""
+        change = np.abs(value - coarse)
+        floor = self.typical / depth
+        return np.maximum(np.maximum.accumulate(change, axis=0), floor), np.maximum(change, floor)
 
     def gaps(
         self, run: CoupledPaths, chosen: Steps, depth: int, rounded: bool = False
@@ -179,7 +184,8 @@ class _Judge:
         seen[self.stride - 1 :: self.stride] |= own
         coarse = self.gaps(self.fine, chosen, depth)[0]
         value, loss = self.gaps(self.fine, chosen, 2 * depth, rounded=True)
-        error = self.factor * self.scale(value, coarse, depth) + loss
+        units = self.scales(value, coarse, depth)
+        error = loss + np.minimum(*(f * unit for f, unit in zip(self.factors, units, strict=True)))
         real = (value + error < 0).any(axis=0)
         gone = (np.where(seen, value - error, value) >= 0).all(axis=0)
         kind = np.where(real, "real", np.where(gone, "artefact", "undecided"))

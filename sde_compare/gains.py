@@ -2,70 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
 from fokker_planck import Estimate
-from fokker_planck.model import Dynamics, ReverseProcess
-from fokker_planck.model.checks import one_of, real_number, shown, whole_number
-from sde_compare.checks import mean_check
-from sde_compare.couplings import CoupledPaths, resolutions
+from fokker_planck.model import Dynamics
 from sde_compare.engine import Progress
-from sde_compare.estimators import bernstein_width, empirical_bernstein, missed_share
-from sde_compare.observables import share_classifier
-from sde_compare.pairs import make_pairing
-
-Array = NDArray[np.float64]
-Function = Callable[[Array], ArrayLike]
-OBSERVABLES = ("posterior_mass", "complement_mass")
-STRIDES = (4, 2, 1)
-LARGEST_RATIO = 2.0  # Var(U + V) <= 2 (Var U + Var V) for any coupling
-
-
-@dataclass(frozen=True, eq=False)
-class PairedEstimate:
-    """A weighted sum of two means, from coupled pairs of paths.
-
-    Attributes
-    ----------
-    coupling, observable, n_paths, n_steps, rule, seed
-        What was run: ``n_paths`` pairs, the finest of three step sizes.
-    estimate : Estimate
-        At step size zero: extrapolated, with sampling error and allowance for discretisation.
-    sampling, discretisation : float
-        The two parts of its error; the second is inf where the steps are not small enough.
-    at_step : Estimate
-        The sum for the sampler at ``n_steps`` steps, without any statement about step size zero.
-    independent : float
-        Half-width that ``at_step`` would have had from as many independent pairs.
-    variance_ratio : Estimate
-        Variance per coupled pair over variance per independent pair.
-    p_value : float
-        Least level at which ``estimate`` excludes zero.
-    """
-
-    coupling: str
-    observable: str
-    n_paths: int
-    n_steps: int
-    rule: str
-    seed: int
-    estimate: Estimate
-    sampling: float
-    discretisation: float
-    at_step: Estimate
-    independent: float
-    variance_ratio: Estimate
-    p_value: float
-
-    @property
-    def paths_saved(self) -> Estimate:
-        """Share of independent pairs that coupling saves at equal variance: 1 - variance ratio."""
-        return 1.0 - self.variance_ratio
+from sde_compare.paired import Function, PairedEstimate, paired
 
 
 class Gain(PairedEstimate):
@@ -138,7 +78,7 @@ def gain(
     Source: docs/theory.md, C6 and N6.
     """
     return Gain(
-        *_paired(
+        *paired(
             *(process_a, process_b, n_paths, n_steps, coupling, observable, seed, rule),
             *((1.0, -1.0), bounds, confidence, threads, progress),
         )
@@ -165,138 +105,8 @@ def antithetic_mean(
     source as in :func:`gain`.
     """
     return AntitheticMean(
-        *_paired(
+        *paired(
             *(process, process, n_paths, n_steps, "antithetic", observable, seed, rule),
             *((0.5, 0.5), bounds, confidence, threads, progress),
         )
     )
-
-
-def _paired(
-    process_a: Dynamics,
-    process_b: Dynamics,
-    n_paths: int,
-    n_steps: int,
-    coupling: str,
-    observable: str | Function,
-    seed: int,
-    rule: str,
-    weights: tuple[float, float],
-    bounds: tuple[float, float],
-    confidence: float,
-    threads: int | None,
-    progress: Progress | None,
-) -> tuple[Any, ...]:
-    """Return the fields of a PairedEstimate of the sum with the given weights."""
-    delta = missed_share(confidence)
-    lower, upper = (real_number("bounds", bound) for bound in bounds)
-    if not lower < upper:
-        raise ValueError(f"bounds must rise, got {shown(bounds)}")
-    if whole_number("n_steps", n_steps, minimum=STRIDES[0]) % STRIDES[0]:
-        raise ValueError(f"n_steps must be a multiple of {STRIDES[0]}, got {n_steps}")
-    name = observable if isinstance(observable, str) else "function"
-    if isinstance(observable, str):
-        one_of("observable", observable, OBSERVABLES)
-        lower, upper = 0.0, 1.0
-        if not share_classifier(process_a, process_b):
-            raise ValueError(
-                f"observable must be a function where the processes do not share a mixture, "
-                f"target and schedule, got {observable!r}"
-            )
-    pairing = make_pairing(process_a, process_b, rule, coupling)
-    paths: CoupledPaths | None = resolutions(
-        *(process_a, process_b, n_paths, n_steps // STRIDES[0], pairing, seed, rule, STRIDES),
-        observables=(),
-        threads=threads,
-        progress=progress,
-    )
-    parts = []
-    while paths is not None:
-        parts.append(
-            (
-                _values(observable, process_a, paths.points_a),
-                _values(observable, process_b, paths.points_b),
-            )
-        )
-        paths = paths.refined
-    # P = 1 - (1 - P): the difference of two P is that of two 1 - P with the sign turned
-    turned = name == "posterior_mass"
-    sign, shift = (-1.0, sum(weights)) if turned else (1.0, 0.0)
-    sums = [shift + sign * (weights[0] * a + weights[1] * b) for a, b in reversed(parts)]
-    low = sum(min(w * lower, w * upper) for w in weights)
-    high = sum(max(w * lower, w * upper) for w in weights)
-    check = mean_check(name, Estimate(0.0, 0.0, "bound"), sums, low, high, delta)
-    a, b = parts[-1]
-    apart = sum(
-        w * w * float(v.var(ddof=1)) if n_paths > 1 else 0.0
-        for w, v in zip(weights, (a, b), strict=True)
-    )
-    return (
-        *(coupling, name, n_paths, n_steps, rule, seed),
-        Estimate(check.sample, check.sampling + check.discretisation, "interval", confidence),
-        *(check.sampling, check.discretisation),
-        empirical_bernstein(sums[0], low, high, confidence),
-        float(bernstein_width(apart, n_paths, high - low, delta)),
-        variance_ratio(weights[0] * a, weights[1] * b, upper - lower, weights, confidence),
-        check.p_value,
-    )
-
-
-def _values(observable: str | Function, process: Dynamics, points: Array) -> Array:
-    """Return f at output points; of the posterior mass its complement."""
-    x = points[:, 0] if points.shape[1] == 1 else points
-    if isinstance(observable, str):
-        assert isinstance(process, ReverseProcess)
-        return np.exp(process.log_complement(x, process.horizon))
-    values = np.asarray(observable(x), dtype=float)
-    if values.shape != points.shape[:1]:
-        raise ValueError(f"observable must return shape {points.shape[:1]}, got {values.shape}")
-    return values
-
-
-def variance_ratio(
-    u: Array, v: Array, span: float, weights: tuple[float, float], confidence: float
-) -> Estimate:
-    r"""Return Var(U + V) / (Var U + Var V) with an interval valid at every sample size.
-
-    Over disjoint pairs of draws, :math:`W = \tfrac12 (U + V - U' - V')^2` and
-    :math:`Z = \tfrac12 (U - U')^2 + \tfrac12 (V - V')^2` have these means. The ratio
-    :math:`\rho` is in the interval unless :math:`|\bar W - \rho \bar Z|` exceeds the empirical
-    Bernstein width of :math:`W - \rho Z`, a bounded variable of mean zero.
-
-    Parameters
-    ----------
-    u, v : ndarray, shape (n,)
-        Independent draws of the coupled pair.
-    span : float
-        U has range ``weights[0] * span``, V has ``weights[1] * span``.
-
-    Source: docs/theory.md, C6.
-    """
-    delta = missed_share(confidence)
-    n = u.size // 2
-    du, dv = u[:n] - u[n : 2 * n], v[:n] - v[n : 2 * n]
-    w, z = 0.5 * (du + dv) ** 2, 0.5 * (du**2 + dv**2)
-    if n < 2 or not z.any():
-        return Estimate(np.nan, np.inf, "interval", confidence)
-    ratio = float(w.mean() / z.mean())
-    largest_w = 0.5 * (span * sum(map(abs, weights))) ** 2
-    largest_z = 0.5 * span**2 * sum(x * x for x in weights)
-    moments = np.cov(w, z)
-
-    def outside(rho: float) -> bool:
-        variance = moments[0, 0] - 2 * rho * moments[0, 1] + rho**2 * moments[1, 1]
-        width = bernstein_width(max(variance, 0.0), n, largest_w + rho * largest_z, delta)
-        return bool(abs(w.mean() - rho * z.mean()) > width)
-
-    # the width is convex in rho: from the point estimate outwards it is left at most once,
-    # and never where the far end is inside
-    ends = []
-    for end in (0.0, LARGEST_RATIO):
-        near, far = ratio, end
-        if outside(end):
-            for _ in range(60):
-                middle = 0.5 * (near + far)
-                near, far = (near, middle) if outside(middle) else (middle, far)
-        ends.append(far)
-    return Estimate(ratio, max(ratio - ends[0], ends[1] - ratio, 0.0), "interval", confidence)
