@@ -154,11 +154,11 @@ def placed(law: GaussianMixture, z: Array, u: Array) -> Array:
 
 
 def quantiles(law: GaussianMixture, z: Array) -> Array:
-    r"""Return the quantiles of a 1-D mixture at levels Phi(z), shape (n,); nondecreasing in z.
+    r"""Return the quantiles of a 1-D mixture at levels Phi(z), shape (n,).
 
     The least x with :math:`\sum_k w_k \Phi((x - \mu_k)/\sigma_k) \ge \Phi(z)`, by bisection
-    between the least and largest of the components' own quantiles. Above the median the upper
-    tails are compared, which keep their digits.
+    between the least and largest of the components' own quantiles; nondecreasing in z, up to
+    rounding. Above the median the upper tails are compared, which keep their digits.
     """
     mean, deviation = law.means[:, 0], np.sqrt(law.variances[:, 0])
     own = mean + deviation * z[:, None]
@@ -170,12 +170,24 @@ def quantiles(law: GaussianMixture, z: Array) -> Array:
     level = ndtr(sign * z)
     flat = deviation == 0
     scale = np.where(flat, 1.0, deviation)
+
+    def reached(x: Array, closed: bool = True) -> NDArray[np.bool_]:
+        """Whether F(x) >= Phi(z); not closed: F(x-)."""
+        gap = x[:, None] - mean
+        steep = np.where((gap > 0) | ((gap == 0) & closed), np.inf, -np.inf)
+        tail = ndtr(sign[:, None] * np.where(flat, steep, gap / scale)) @ law.weights
+        return np.where(upper, tail <= level, tail >= level)
+
     for _ in range(BISECTIONS):
         middle = 0.5 * (low + high)
-        gap = middle[:, None] - mean
-        steep = np.where(gap >= 0, np.inf, -np.inf)  # a point mass counts from its place on
-        tail = ndtr(sign[:, None] * np.where(flat, steep, gap / scale)) @ law.weights
-        reached = np.where(upper, tail <= level, tail >= level)
-        high = np.where(reached, middle, high)
-        low = np.where(reached, low, middle)
-    return np.asarray(high)
+        enough = reached(middle)
+        high = np.where(enough, middle, high)
+        low = np.where(enough, low, middle)
+    places = np.sort(mean[flat])
+    near = np.searchsorted(places, high)
+    for i in (near - 1, near) if flat.any() else ():  # bisection ends next to a point mass
+        at = places[np.clip(i, 0, len(places) - 1)]
+        before = reached(at, closed=False)
+        beyond = np.where(reached(at), at, np.maximum(high, at))
+        high = np.where(before, np.minimum(high, at), beyond)
+    return high
