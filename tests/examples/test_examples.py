@@ -40,6 +40,15 @@ def test_losing_paths():
     assert abs(share.value - 0.2084) < 2 * share.error < 0.02
 
 
+def test_common_noise(capsys):
+    gains = run("common_noise")
+    assert capsys.readouterr().out.count("variance ratio") == len(gains) == 5
+    found = gains["sde", 1, 0]
+    assert found.variance_ratio.contains(0.207) and found.variance_ratio.error < 0.02
+    # of the density solver
+    assert abs(found.difference.value - 0.118753) <= found.difference.error < 0.01
+
+
 def test_class_laws(capsys):
     solutions = run("class_laws")
     printed = capsys.readouterr().out
