@@ -28,11 +28,11 @@ def examine(claim: Claim, case: Case) -> tuple[list[Record], Verdict | None]:
     """Return the hypotheses as found on the case, and the verdict if they already settle it."""
     from proofs_check.claims.hypotheses import IMPLIED
 
-    implied = [(h.name, h.examine(case.process)) for h in IMPLIED if h.name not in claim.covers]
+    implied = [(h.name, h.on(case)) for h in IMPLIED if h.name not in claim.covers]
     found: list[tuple[str, Condition]] = [c for c in implied if c[1].status == "refuted"]
     # hypotheses are worded for such models: on others they are not looked at
     if not found:
-        found = [(h.name, h.examine(case.process)) for h in claim.hypotheses]
+        found = [(h.name, h.on(case)) for h in claim.hypotheses]
     records = [{"name": name, "status": c.status, "detail": c.detail} for name, c in found]
     statuses = [c.status for _, c in found]
     if "refuted" in statuses:
@@ -57,6 +57,7 @@ def run_case(claim: Claim, case: Case, context: Context) -> Record:
         "reason": "",
         "evidence": [],
         "witness": None,
+        "proofs": [],
         "notes": [],
     }
     try:
@@ -83,6 +84,7 @@ def conclude(
     if not evidence:
         raise RuntimeError("the claim gathered no evidence")
     record["evidence"] = [item.to_dict() for item in evidence]
+    record["proofs"] = [dict(item.proof) for item in evidence if item.proof is not None]
     chosen = deciding(evidence)
     verdict = worst(item.verdict for item in evidence)
     record["margin"] = float(chosen.margin.value)
@@ -92,9 +94,44 @@ def conclude(
         verdict = settle(record, claim, case, context, chosen)
     elif verdict is Verdict.INCONCLUSIVE:
         record["reason"] = chosen.reason()
+    elif verdict is Verdict.PROVED:
+        record["reason"] = replayed(record["proofs"])
     elif verdict is Verdict.ERROR:
         record["reason"] = f"{chosen.name} came out as nan"
     record["verdict"] = record["conclusion_verdict"] = verdict.value
+
+
+def replayed(proofs: Sequence[Record]) -> str:
+    """Return how a case was proved, after the second engine has been through every proof.
+
+    Raises
+    ------
+    RuntimeError
+        If there is none, or one is rejected: then nothing is proved.
+    """
+    from sde_compare.regions import replay
+
+    if not proofs:
+        raise RuntimeError("PROVED without a proof")
+    for proof in proofs:
+        word = replay(proof)
+        if not word.accepted:
+            raise RuntimeError(f"the replay rejects {proof['title']!r}: {word.reason}")
+    boxes = sum(count_boxes(part) for proof in proofs for part in proof["parts"])
+    return f"{box_words(boxes)}; replayed in Arb"
+
+
+def count_boxes(part: Record) -> int:
+    """Return the number of boxes that a part of a proof, or an argument in it, rests on."""
+    if "boxes" in part:
+        return len(part["boxes"])
+    inner = [part.get("proof"), *part.get("factors", ()), *part.get("terms", ())]
+    return sum(count_boxes(item) for item in inner if isinstance(item, dict))
+
+
+def box_words(boxes: int) -> str:
+    """Return the number of boxes in words: a proof that needed one or none is labelled so."""
+    return {0: "no box", 1: "one box"}.get(boxes, f"{boxes} boxes")
 
 
 def settle(

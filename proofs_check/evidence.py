@@ -12,7 +12,13 @@ from fokker_planck import Estimate
 from fokker_planck.estimate import Kind
 from proofs_check.verdict import Verdict, decide, decide_control
 
-Source = Literal["density", "paths", "identity"]
+Source = Literal["density", "paths", "identity", "proof"]
+Word = Literal["proved", "refuted", "undecided"]
+WORDS = {
+    "proved": Verdict.PROVED,
+    "refuted": Verdict.REFUTED,
+    "undecided": Verdict.INCONCLUSIVE,
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,12 @@ class Evidence:
         What would decide it if it came out undecided.
     p_value : float, optional
         Of a statistical alarm, tested with Holm's method over the run.
+    decision : {"proved", "refuted", "undecided"}, optional
+        Where arithmetic over a whole region was asked: its word is the verdict.
+    proof : mapping, optional
+        The proof file's data (:mod:`sde_compare.regions.proof`): without it nothing is PROVED.
+    why : str
+        Why it stayed undecided, in place of a sentence on errors.
     """
 
     name: str
@@ -57,6 +69,9 @@ class Evidence:
     details: Mapping[str, Any] = field(default_factory=dict)
     remedy: str = "a finer resolution"
     p_value: float | None = None
+    decision: Word | None = None
+    proof: Mapping[str, Any] | None = None
+    why: str = ""
 
     @cached_property
     def margin(self) -> Estimate:
@@ -66,7 +81,10 @@ class Evidence:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """What the margin says."""
+        """What the margin says, or the decision."""
+        if self.decision is not None:
+            found = WORDS[self.decision]
+            return Verdict.ERROR if found is Verdict.PROVED and self.proof is None else found
         return decide(self.margin) if self.cap is None else decide_control(self.margin, self.cap)
 
     @cached_property
@@ -91,6 +109,8 @@ class Evidence:
 
     def reason(self) -> str:
         """Return one sentence on why it is undecided: which error dominates, what would help."""
+        if self.why:
+            return self.why
         value, error = float(self.margin.value), float(self.margin.error)
         if self.cap is not None and abs(value) <= error:
             what = f"the error {error:.1e} of {self.name} is above its cap {self.cap:.0e}"

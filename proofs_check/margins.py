@@ -30,11 +30,14 @@ def ratios(case: dict[str, Any], control: bool) -> list[float | None]:
     """Return the margins of one kind of evidence of a case, in units of their errors."""
     if case["verdict"] == "VACUOUS":
         return []
-    return [
-        in_errors(item["margin"]["value"], item["margin"]["error"], control)
-        for item in case["evidence"]
-        if is_control(item) == control
-    ]
+    return [ratio(item, control) for item in case["evidence"] if is_control(item) == control]
+
+
+def ratio(evidence: dict[str, Any], control: bool = False) -> float | None:
+    """Return the margin of a piece of evidence in units of its error; infinite for a proof."""
+    if evidence["source"] == "proof":
+        return {"PROVED": math.inf, "REFUTED": -math.inf}.get(evidence["verdict"])
+    return in_errors(evidence["margin"]["value"], evidence["margin"]["error"], control)
 
 
 def least(case: dict[str, Any]) -> float | None:

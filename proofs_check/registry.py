@@ -33,11 +33,20 @@ class Condition:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A hypothesis of a claim: its name, its wording, and how a case is examined for it."""
+    """A hypothesis of a claim: its name, its wording, and how a case is examined for it.
+
+    ``examine`` takes the process of a case; with ``of_case`` the case itself, for what depends on
+    its options.
+    """
 
     name: str
     text: str
-    examine: Callable[[ReverseProcess], Condition]
+    examine: Callable[[Any], Condition]
+    of_case: bool = False
+
+    def on(self, case: Case) -> Condition:
+        """Return what is found on a case."""
+        return self.examine(case if self.of_case else case.process)
 
 
 @dataclass(frozen=True)
@@ -143,6 +152,8 @@ class Claim:
         Names of implied hypotheses (``claims.hypotheses.IMPLIED``) that the claim does without.
     cost : float
         Seconds that a case takes, roughly: dear cases are started first.
+    proves : bool
+        Arithmetic over a whole region is expected to decide it: PROVED, nothing less.
     """
 
     id: str
@@ -159,10 +170,13 @@ class Claim:
     covers: frozenset[str] = frozenset()
     note: str = ""
     cost: float = 1.0
+    proves: bool = False
 
     @property
     def expected(self) -> Verdict:
         """The verdict that the built-in cases should come out with."""
+        if self.proves:
+            return Verdict.PROVED
         return Verdict.REFUTED if self.status == "counterexample" else Verdict.SUPPORTED
 
     @property

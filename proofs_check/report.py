@@ -83,8 +83,8 @@ def load_claim(path: Path) -> dict[str, Any]:
 
 def shown(evidence: dict[str, Any]) -> dict[str, Any]:
     """Return what the template adds to a piece of evidence: its margin in units of its error."""
-    control, margin = margins.is_control(evidence), evidence["margin"]
-    ratio = margins.in_errors(margin["value"], margin["error"], control)
+    control = margins.is_control(evidence)
+    ratio = margins.ratio(evidence, control)
     if control and ratio is not None:
         return {"ratio": f"{ratio:.2f} (control)"}
     return {"ratio": margins.text(ratio)}

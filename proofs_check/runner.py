@@ -182,6 +182,8 @@ def run(
     records: dict[int, Record] = {}
 
     def finish(i: int, j: int, record: Record) -> None:
+        if store is not None:
+            record = store.with_proofs(plan.claims[i].id, record)
         done[i, j] = record
         tell(
             {
@@ -204,6 +206,7 @@ def run(
 
     if store is not None:
         store.begin()
+        store.forget_proofs()
     todo = []
     notes: dict[tuple[int, int], str] = {}
     for pair in plan.tasks():

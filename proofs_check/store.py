@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import tempfile
 from functools import cache
 from importlib import metadata
@@ -93,6 +94,8 @@ def run_key(model: Any, seed: int, level: str) -> str:
 class Store:
     """A folder of records: ``claims/<ID>.json``, ``index.json`` and ``cells/<key>.json``.
 
+    Proofs lie in ``proofs/``, one file each, for ``proofs-check replay``.
+
     Parameters
     ----------
     out : path
@@ -110,7 +113,10 @@ class Store:
             for name in ("index.json", "report.html"):
                 if (self.path / name).is_dir():
                     raise IsADirectoryError(0, f"{name} is a folder")
-            for folder in (self.path, self.path / "claims", self.path / "cells"):
+            for folder in (
+                self.path,
+                *(self.path / name for name in ("claims", "cells", "proofs")),
+            ):
                 folder.mkdir(parents=True, exist_ok=True)
                 with tempfile.NamedTemporaryFile(dir=folder, prefix=".probe"):
                     pass
@@ -148,6 +154,24 @@ class Store:
         except (ValueError, KeyError, TypeError):
             pass
         return None, f"cell {path.name} was corrupted: recomputed"
+
+    # -- proofs: what the replay command reads --------------------------------------------------
+    def with_proofs(self, claim_id: str, record: Record) -> Record:
+        """Write the proofs of a case to files, and return the record with their names."""
+        if record.get("proofs"):
+            from sde_compare.regions import write as write_proof
+        names = []
+        for k, proof in enumerate(record.get("proofs", ())):
+            stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{claim_id}-{record['id']}")
+            name = f"proofs/{stem}{f'-{k}' if k else ''}.json"
+            write_proof(self.path / name, proof)
+            names.append(name)
+        return {**record, "proofs": names}
+
+    def forget_proofs(self) -> None:
+        """Take away the proofs of an earlier run."""
+        for path in (self.path / "proofs").glob("*.json"):
+            path.unlink(missing_ok=True)
 
     # -- the records that everything else reads --------------------------------------------------
     def claim_file(self, claim_id: str) -> str:

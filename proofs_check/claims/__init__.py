@@ -1,14 +1,17 @@
 """All claims, in the order in which they are shown."""
 
-from proofs_check.claims import e1, e2, g0, i4, s0, t1, t2, x1, x5
+from proofs_check.claims import curvature, e1, e2, g0, i4, s0, t1, t1_sigma, t2, x1, x5
 
 CLAIMS = (
     t1.T1,
+    t1_sigma.CLAIM,
     t1.T1_MONO,
     t2.CLAIM,
     e1.CLAIM,
     e2.CLAIM,
     i4.CLAIM,
+    curvature.K1,
+    curvature.K2,
     s0.CLAIM,
     g0.CLAIM,
     x1.CLAIM,

@@ -140,6 +140,43 @@ def _exact(process: ReverseProcess) -> Condition:
     return Condition("refuted", f"the {error.kind} has a stated error")
 
 
+def _small(process: ReverseProcess) -> Condition:
+    k, d = 1 + len(rivals(process)), process.dimension
+    if k * d <= 10 and d <= 2:
+        return Condition("proved", f"{k} components in dimension {d}")
+    return Condition("undecided", f"{k} components in dimension {d}: the identity has not been run")
+
+
+SMALL = Hypothesis("size", "at most 10 coordinates of means, dimension at most 2", _small)
+def monotone_kind(process: ReverseProcess) -> str:
+    """Return which case of T1-mono applies: "two", "extreme", "orthogonal", or ""."""
+    gram = exact_gram(process)
+    if len(rivals(process)) < 2:
+        return "two"
+    if process.dimension == 1 and all(value > 0 for value in gram.values()):
+        return "extreme"
+    if all(value == 0 for (k, m), value in gram.items() if k != m):
+        return "orthogonal"
+    return ""
+
+
+def _monotone(process: ReverseProcess) -> Condition:
+    kind = monotone_kind(process)
+    words = {
+        "two": "two components",
+        "extreme": "one dimension, the target's mean is extreme",
+        "orthogonal": "the v_k are orthogonal in exact arithmetic",
+    }
+    if kind:
+        return Condition("proved", words[kind])
+    return Condition("refuted", "three components or more, neither orthogonal nor on a line")
+
+
+MONOTONE = Hypothesis(
+    "monotone case",
+    "two components, or one dimension with an extreme target mean, or orthogonal mu_y - mu_k",
+    _monotone,
+)
 GRAM = Hypothesis(
     "Gram condition", "<mu_y - mu_k, mu_y - mu_l> >= 0 for all k, l != y of positive weight", _gram
 )

@@ -21,7 +21,7 @@ class Rise:
     Parameters
     ----------
     process : ReverseProcess
-        Isotropic common covariance.
+        Common covariance.
     kind : {"log_ratio", "log_odds"}
         The least rise of log P(y)/P(k) over k, at every time; or the rise of log P(y)/(1 - P(y)),
         at output alone. Neither saturates where P rounds to 1.
@@ -40,38 +40,34 @@ class Rise:
         step = STRIDE if self.at_output else 1
         return slice((count - 1) % step, None, step)
 
-    def _scale(self, tau: Array) -> Array:
-        """Return r / C at every time, shape (m, 1)."""
-        p = self.process
-        t = np.asarray(p.forward_time(tau))
-        r = np.asarray(p.schedule.signal(t))
-        c = r * r * p.mixture.covariances[p.target, 0, 0] + p.schedule.variance(t)
-        return np.asarray(r / c)[:, None]
-
-    def _gaps(self) -> Array:
-        """Return mu_y - mu_k over the rivals, shape (K - 1, d)."""
-        mixture, target = self.process.mixture, self.process.target
-        used = mixture.weights > 0
+    def gradients(self, tau: Array) -> Array:
+        """Return the gradients r Sigma_t^-1 (mu_y - mu_k) of the log-ratios, shape (m, K - 1, d)."""
+        p, target = self.process, self.process.target
+        used = p.mixture.weights > 0
         used[target] = False
-        return np.asarray(mixture.means[target] - mixture.means[used])
+        t = np.asarray(p.forward_time(tau))
+        r, v = np.asarray(p.schedule.signal(t)), np.asarray(p.schedule.variance(t))
+        axes, own = p.mixture.axes[target], p.mixture.variances[target]
+        gaps = (p.mixture.means[target] - p.mixture.means[used]) @ axes
+        spread = r[:, None] ** 2 * own + v[:, None]
+        return np.asarray(r[:, None, None] * gaps / spread[:, None] @ axes.T)
 
     def sensitivity(self, tau: Array) -> Array:
         """Return a bound on the change per unit of a move of one path, shape (m, 1).
 
-        Log-ratios are affine with gradients r (mu_y - mu_k) / C; the gradient of the log-odds is
-        a mean of these.
+        Log-ratios are affine; the gradient of the log-odds is a mean of theirs.
         """
-        steep = np.linalg.norm(self._gaps(), axis=1).max(initial=0.0)
-        return self._scale(tau) * steep
+        steep = np.linalg.norm(self.gradients(tau), axis=2)
+        return np.asarray(steep.max(axis=1, keepdims=True, initial=0.0))
 
     def __call__(self, a: Array, b: Array, tau: Array) -> Array:
         """Return the rise from b to a: points (m, n, d), times (m,), result (m, n)."""
-        v = self._gaps()
-        if len(v) == 0:  # no rival: nothing can be lost
+        p = self.process
+        if np.count_nonzero(p.mixture.weights) == 1:  # no rival: nothing can be lost
             return np.zeros(a.shape[:2])
         if self.kind == "log_ratio":
-            return np.asarray(self._scale(tau) * np.stack([(a - b) @ row for row in v]).min(axis=0))
-        p = self.process
+            steep = np.swapaxes(self.gradients(tau), 1, 2)
+            return np.asarray(((a - b) @ steep).min(axis=2))
 
         def odds(x: Array, s: float) -> Array:
             points = x[:, 0] if p.dimension == 1 else x

@@ -7,12 +7,22 @@ from collections.abc import Sequence
 from fokker_planck import ReverseProcess
 from fokker_planck.functionals import complement_mass
 from proofs_check.claims.densities import evidence, read, second_method, solve
-from proofs_check.claims.hypotheses import CONSTANT, GRAM, ISOTROPIC, TWO
+from proofs_check.claims.hypotheses import (
+    CONSTANT,
+    GRAM,
+    ISOTROPIC,
+    MONOTONE,
+    exact_gram,
+    monotone_kind,
+    rivals,
+)
 from proofs_check.claims.pathwise import PathTest, coupled_rise, path_evidence, replayed
 from proofs_check.claims.rises import Rise
-from proofs_check.claims.tables import case, random_cases
+from proofs_check.claims.proofs import proof_evidence
+from proofs_check.claims.tables import case, plane_case, random_cases
 from proofs_check.evidence import Evidence, Witness
 from proofs_check.registry import Case, Claim, Context, Level, without_guidance
+from sde_compare import regions as rg
 
 CAP = 1e-6
 LADDER = (0.0, 0.25, 0.5, 1.0)
@@ -42,9 +52,13 @@ def mono_cases(level: Level, seed: int) -> Sequence[Case]:
         case("two", 16, "ode"),
         case("two", 4, "sde"),
         case("two-unequal", 16, "sde"),
+        case("three-extreme", 8, "sde"),
+        plane_case("plane-orthogonal", 6, "sde"),
     ]
     if level == "full":
+        table += [plane_case("plane-orthogonal", 6, "ode")]
         table += random_cases(20, seed, "T1-mono", components=2)
+        table += random_cases(10, seed, "T1-mono extreme", extreme=True)
     return table
 
 
@@ -105,7 +119,7 @@ def gather(item: Case, context: Context) -> Sequence[Evidence]:
 def gather_ladder(item: Case, context: Context) -> Sequence[Evidence]:
     """Return the rise on coupled paths from every strength of the ladder to the next."""
     process = item.process
-    return [
+    found = [
         path_evidence(
             f"least rise of log P(y)/P(k), strength {below:g} to {above:g}",
             path_test(process, context, above, below),
@@ -114,6 +128,46 @@ def gather_ladder(item: Case, context: Context) -> Sequence[Evidence]:
         )
         for above, below in rungs(process)
     ]
+    if not without_guidance(process):
+        found.append(comparison_proof(process))
+    return found
+
+
+def comparison_proof(process: ReverseProcess) -> Evidence:
+    r"""Return the proof of what the comparison theorem C2 or C3 asks of the drift.
+
+    The posteriors are shares of free log-ratios l_k = log P(y)/P(k), so that one proof is for all
+    points, times and weights. Orthogonal (or two components): the drift of the coordinate of v_k
+    contains eta P(k), whose derivative in l_j is P(k) P(j) >= 0 for j != k and which rises with
+    eta. One dimension: the term of eta is sum_k P(k) v_k, of one sign.
+    """
+    others = rivals(process)
+    ratios = rg.variables([f"l{k}" for k in others])
+    shares = rg.shares(0, *(-x for x in ratios))[1:]
+    region: dict[str, tuple[object, object]] = dict.fromkeys([f"l{k}" for k in others], ("-inf", "inf"))
+    if monotone_kind(process) == "extreme":
+        own = float(process.mixture.means[process.target, 0])
+        v = [rg.number(own) - rg.number(float(process.mixture.means[k, 0])) for k in others]
+        sign = 1 if exact_sign(v[0]) > 0 else -1
+        push = rg.total([sign * x * p for x, p in zip(v, shares, strict=True)])
+        decisions = [rg.decide(push, region, name="sum_k P(k) |v_k|")]
+        return proof_evidence("drift ordered in eta", "sum_k P(k) |v_k| >= 0", decisions)
+    gram = exact_gram(process)
+    decisions = []
+    for k, share in zip(others, shares, strict=True):
+        decisions.append(rg.decide(rg.number(gram[k, k]) * share, region, name=f"G P({k})"))
+        for j in others:
+            if j != k:
+                slope = rg.derivative(rg.number(gram[k, k]) * share, f"l{j}")
+                decisions.append(rg.decide(slope, region, name=f"d/dl_{j} of G P({k})"))
+    text = "the drift in the coordinates of the v_k rises with eta and is quasi-monotone"
+    return proof_evidence("quasi-monotone", text, decisions)
+
+
+def exact_sign(x: rg.Expr) -> int:
+    """Return the sign of a constant."""
+    value = x.value
+    return (value > 0) - (value < 0)
 
 
 def _replay(process: ReverseProcess, context: Context, above: float, below: float) -> Witness:
@@ -174,15 +228,16 @@ T1_MONO = Claim(
     id="T1-mono",
     title="Confidence grows with strength",
     statement=(
-        "For two components with a common covariance sigma^2 I, P(y|x) along a path is "
-        "nondecreasing in the guidance strength."
+        "With a common covariance sigma^2 I, P(y|x) along a path is nondecreasing in the guidance "
+        "strength if there are two components, or one dimension and an extreme target mean, or "
+        "if the vectors mu_y - mu_k are orthogonal."
     ),
     latex=(
-        r"K = 2:\qquad 0\le\eta\le\eta' \;\Longrightarrow\; "
+        r"\langle v_k, v_l\rangle = 0\ (k \ne l):\qquad 0\le\eta\le\eta' \;\Longrightarrow\; "
         r"P_t(y\,|\,x^{\eta}_\tau) \le P_t(y\,|\,x^{\eta'}_\tau)\quad\forall\,\tau\in[0,T]"
     ),
     status="theorem",
-    hypotheses=(ISOTROPIC, TWO, CONSTANT),
+    hypotheses=(ISOTROPIC, MONOTONE, CONSTANT),
     cases=mono_cases,
     gather=gather_ladder,
     confirm=confirm_ladder,

@@ -54,6 +54,9 @@ class Row:
             return "running" if self.cases else "waiting"
         if not self.as_expected:
             return f"{self.verdict}, expected {self.expected}"
+        if self.verdict == "PROVED":
+            reasons = {case.get("reason", "").partition(";")[0] for case in self.cases}
+            return f"PROVED ({', '.join(sorted(reasons))})" if len(reasons) < 3 else "PROVED"
         if self.expected == self.verdict == "REFUTED":
             return "REFUTED, as expected"
         return self.verdict

@@ -83,13 +83,15 @@ class _Prover:
 
     def __init__(self, region: Region, max_boxes: int) -> None:
         self.region, self.max_boxes = region, max_boxes
-        self.signs = Signs(region)
+        self.signs, self.rules = Signs(region), Signs(region, ranges=False)
         self.searches: list[Search] = []
 
     def prove(self, f: Expr) -> _Found:
         """Return a proof of f >= 0, by the first argument that gives one."""
-        if self.signs.sign(f) in NONNEGATIVE:
+        if self.rules.sign(f) in NONNEGATIVE:
             return _Found({"kind": "manifest"}, "rules of signs, no box")
+        if self.signs.sign(f) in NONNEGATIVE:
+            return self._boxes(f)
         split = self._split(f)
         if split is not None:
             return split

@@ -20,10 +20,17 @@ NONNEGATIVE = (">", ">=", "=")
 
 
 class Signs:
-    """Signs of expressions on a region."""
+    """Signs of expressions on a region.
 
-    def __init__(self, region: Region) -> None:
-        self.region = region
+    Parameters
+    ----------
+    region : Region
+    ranges : bool
+        Whether ranges may speak where the rules are silent.
+    """
+
+    def __init__(self, region: Region, ranges: bool = True) -> None:
+        self.region, self.ranges = region, ranges
         low, high = region.outer()
         self.low, self.high = np.array(low), np.array(high)
         self.known: dict[int, tuple[str, bool]] = {}
@@ -48,7 +55,7 @@ class Signs:
                 inner = [signs[i] for i in args]
                 legal = all(defined[i] for i in args) and _legal(rule, inner)
                 found = self._rule(rule, inner, value)
-                if found in ("?", ">=", "<=") and legal:
+                if self.ranges and legal and found in ("?", ">=", "<="):
                     found = _from_range(found, float(span.lo[0]), float(span.hi[0]))
                 signs.append(found)
                 defined.append(legal)
