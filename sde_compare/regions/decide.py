@@ -81,9 +81,9 @@ class _Found:
 class _Prover:
     """Builds the proof of one function."""
 
-    def __init__(self, region: Region, max_boxes: int) -> None:
+    def __init__(self, region: Region, max_boxes: int, ranges: bool) -> None:
         self.region, self.max_boxes = region, max_boxes
-        self.signs, self.rules = Signs(region), Signs(region, ranges=False)
+        self.signs, self.rules = Signs(region), Signs(region, ranges=ranges)
         self.searches: list[Search] = []
 
     def prove(self, f: Expr) -> _Found:
@@ -99,6 +99,28 @@ class _Prover:
         if poly is not None:
             return self._roots(*poly)
         return self._boxes(f)
+
+    def with_form(self, f: Expr, form: Expr | None) -> _Found:
+        """Return a proof of f >= 0, through another form of f where one is given and equal."""
+        note = ""
+        if form is not None:
+            if not self.signs.defined(f):
+                note = "the rules of signs do not show the function to be defined"
+            elif not identical(f, form):
+                note = "the form given in equals is not shown to be equal"
+            else:
+                inner = self.prove(form)
+                if inner.how is not None:
+                    how = {
+                        "kind": "identity",
+                        "function": Function(form).spec(),
+                        "proof": inner.how,
+                    }
+                    return _Found(how, f"exact identity, {inner.words}", inner.boxes)
+        found = self.prove(f)
+        if note and found.reason:
+            found.reason = f"{note}; {found.reason}"
+        return found
 
     def _split(self, f: Expr) -> _Found | None:
         """Prove every factor of a product, after taking common factors out of a sum."""
@@ -204,36 +226,36 @@ def decide(
     max_boxes = whole_number("max_boxes", max_boxes, minimum=1)
     f = lift(function)
     made = Function(f, region.names)
-    prover = _Prover(region, max_boxes)
-    found = _Found()
-    if equals is not None and prover.signs.defined(f):
-        other = lift(equals)
-        if identical(f, other):
-            inner = prover.prove(other)
-            if inner.how is not None:
-                how = {"kind": "identity", "function": Function(other).spec(), "proof": inner.how}
-                found = _Found(how, f"exact identity, {inner.words}", inner.boxes)
-    if found.how is None:
-        found = prover.prove(f)
     head = {"name": name or made.text(), "region": region.spec(), "function": made.spec()}
-    common = {"function": made, "region": region, "searches": tuple(prover.searches)}
-    if found.how is not None:
-        part = {**head, "claim": "nonnegative", "proof": found.how}
-        word = replay(document(name, "", [part]))
-        if word.accepted:
-            return Decision("proved", how=found.words, boxes=found.boxes, part=part, **common)
-        return Decision("undecided", reason=f"the replay rejects it: {word.reason}", **common)
-    if found.witness is not None:
-        point = {n: str(x) for n, x in found.witness.items()}
-        part = {**head, "claim": "negative somewhere", "witness": point}
-        word = replay(document(name, "", [part]))
-        value = float(made(**{n: float(x) for n, x in found.witness.items()}))
-        if word.accepted:
-            return Decision(
-                "refuted", how="a point", part=part, witness=found.witness, value=value, **common
-            )
-        return Decision("undecided", reason=f"the replay rejects it: {word.reason}", **common)
-    return Decision("undecided", reason=found.reason, **common)
+    common: dict[str, Any] = {"function": made, "region": region}
+    reason, searches = "", []
+    # the replay has sign rules of its own: what it does not see is shown by a box instead
+    for ranges in (True, False):
+        prover = _Prover(region, max_boxes, ranges)
+        found = prover.with_form(f, None if equals is None else lift(equals))
+        searches += prover.searches
+        common["searches"] = tuple(searches)
+        if found.how is not None:
+            part = {**head, "claim": "nonnegative", "proof": found.how}
+            word = replay(document(name, "", [part]))
+            if word.accepted:
+                return Decision("proved", how=found.words, boxes=found.boxes, part=part, **common)
+            reason = f"the replay rejects it: {word.reason}"
+            continue
+        if found.witness is not None:
+            point = {n: str(x) for n, x in found.witness.items()}
+            part = {**head, "claim": "negative somewhere", "witness": point}
+            word = replay(document(name, "", [part]))
+            value = float(made(**{n: float(x) for n, x in found.witness.items()}))
+            if word.accepted:
+                return Decision(
+                    *("refuted", made, region, "a point", 0, part, found.witness, value),
+                    searches=tuple(searches),
+                )
+            found.reason = f"the replay rejects it: {word.reason}"
+        reason = reason or found.reason
+        break
+    return Decision("undecided", reason=reason, **common)
 
 
 def decide_all(
