@@ -157,8 +157,8 @@ def couple(
 
     Notes
     -----
-    The monotone coupling keeps the order of the starts as long as both step maps increase and
-    that of the larger is the larger. Source: docs/theory.md, C6.
+    The monotone coupling keeps the order of the starts if the two step maps are ordered alike and
+    one of them increases. Source: docs/theory.md, C6.
     """
     pairing = make_pairing(process_a, process_b, rule, coupling, starts)
     refine = whole_number("refine", refine, minimum=1)

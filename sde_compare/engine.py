@@ -119,8 +119,8 @@ class Runner:
         """The current points."""
         return (self.x,)
 
-    def feed(self, j: int, xi: Array, clock: Array) -> None:
-        """Take fine normals number ``j``; step when the stride is full."""
+    def feed(self, j: int, xi: Array, clock: Array | None = None) -> None:
+        """Take fine normals number ``j``; step when the stride is full. No clock is needed."""
         gathered = self.gather(j, xi)
         if gathered is not None:
             k = j // self.track.stride
