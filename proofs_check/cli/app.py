@@ -18,6 +18,7 @@ from proofs_check.cli import errors
 from proofs_check.cli.browse import list_claims, show_claim
 from proofs_check.cli.figures import figures
 from proofs_check.cli.numerics import sample, solve
+from proofs_check.cli.replay import replay
 from proofs_check.cli.verify import verify
 
 PROGRAM = "proofs-check"
@@ -54,7 +55,7 @@ def group(debug: bool) -> None:
     """
 
 
-for _command in (verify, list_claims, show_claim, figures, solve, sample):
+for _command in (verify, list_claims, show_claim, figures, solve, sample, replay):
     group.add_command(_command)
 
 

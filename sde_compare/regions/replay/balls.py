@@ -111,6 +111,14 @@ def _step(node: Node) -> Step:
     raise AssertionError(rule)
 
 
+def _constant(value: arb) -> Step:
+    return lambda v: value
+
+
+def _pick(k: int) -> Step:
+    return lambda v: v[k]
+
+
 def prepared(nodes: Sequence[Node], names: Sequence[str]) -> Callable[[Sequence[arb]], arb]:
     """Return the function of balls, one for each name, at the precision set now.
 
@@ -120,9 +128,9 @@ def prepared(nodes: Sequence[Node], names: Sequence[str]) -> Callable[[Sequence[
     by = len(names)  # variables come first in the list of values
     for rule, args, value in nodes:
         if rule == "const":
-            steps.append(lambda v, c=ball(value): c)  # type: ignore[misc]
+            steps.append(_constant(ball(value)))
         elif rule == "var":
-            steps.append(lambda v, k=names.index(value): v[k])  # type: ignore[misc]
+            steps.append(_pick(names.index(value)))
         else:
             steps.append(_step((rule, tuple(i + by for i in args), value)))
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from flint import arb
-from numpy.typing import NDArray
 
 from sde_compare.regions.replay import balls, ends
 from sde_compare.regions.replay.balls import NIL, UndefinedError

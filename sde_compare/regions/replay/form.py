@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeGuard
 
 End = Fraction | float  # a float only where it is infinite
 Node = tuple[str, tuple[int, ...], Any]
@@ -28,7 +28,10 @@ class RejectedError(Exception):
 
 def shown(value: Any) -> str:
     """Return a short printable form of a value."""
-    text = " ".join(repr(value).split()) if not isinstance(value, int) else f"{value:.6e}"
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # numbers with too many digits, lists within lists
+        text = f"a {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -39,7 +42,7 @@ def rational(name: str, text: Any) -> Fraction:
     return Fraction(text)
 
 
-def whole(value: Any) -> bool:
+def whole(value: Any) -> TypeGuard[int]:
     """Whether a value is a whole number (True and False are none)."""
     return isinstance(value, int) and not isinstance(value, bool)
 

@@ -39,9 +39,7 @@ class Atoms:
         self.one = self.context.constant(1)
         self.scales = scales
         self.place: dict[Any, int] = {}
-        self.meaning: dict[
-            int, tuple[str, Ratio]
-        ] = {}  # of exp, log and sqrt atoms: what is inside
+        self.meaning: dict[int, tuple[str, Ratio]] = {}  # what is under exp, log, sqrt
 
     def atom(self, key: Any, inside: Ratio | None = None) -> fmpq_mpoly:
         """Return the atom with a name, made at its first use."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 from flint import fmpq, fmpq_poly
 
@@ -36,10 +37,12 @@ def polynomial(nodes: Sequence[Node]) -> tuple[fmpq_poly, str | None]:
         elif rule == "mul":
             out = inner[0]
             for other in inner[1:]:
-                out = _sized(out.degree() + other.degree()) or out * other
+                _check_degree(out.degree() + other.degree())
+                out = out * other
         elif rule == "pow":
-            out = _sized(inner[0].degree() * value) or inner[0] ** value
-        elif rule == "div" and inner[1].degree() == 0 and inner[1] != 0:
+            _check_degree(inner[0].degree() * value)
+            out = inner[0] ** value
+        elif rule == "div" and inner[1].degree() == 0:  # 0 has degree -1
             out = inner[0] / inner[1].coeffs()[0]
         else:
             raise RejectedError(f"roots: {rule} does not make a polynomial")
@@ -47,7 +50,7 @@ def polynomial(nodes: Sequence[Node]) -> tuple[fmpq_poly, str | None]:
     return made[-1], next(iter(names), None)
 
 
-def _sized(degree: int) -> None:
+def _check_degree(degree: int) -> None:
     if degree > MOST_DEGREE:
         raise RejectedError(f"roots: a degree above {MOST_DEGREE}")
 
@@ -134,4 +137,4 @@ def _changes(chain: Sequence[fmpq_poly], at: End) -> int:
             value = p(_exact(at))
         if value != 0:
             signs.append(value > 0)
-    return sum(a != b for a, b in zip(signs, signs[1:], strict=False))
+    return sum(a != b for a, b in pairwise(signs))

@@ -1,8 +1,8 @@
 """Rules of signs: what is certain of a node without any box, from exact rational bounds.
 
-Each node gets an interval with rational or infinite ends and, for each end, whether it is
-attained or not ("exp(x) > 0"). A node that these rules do not show to be defined is None, and so is all
-that is made of it.
+Each node gets an interval with rational or infinite ends and, for each end, whether it may be
+attained (exp(x) > 0: the end 0 is not). A node that these rules do not show to be defined is None,
+and so is all that is made of it.
 """
 
 from __future__ import annotations
