@@ -17,7 +17,11 @@ TOLERANCE = 2.0
 
 
 def extrapolate(
-    values: ArrayLike, powers: Sequence[float], noise: float = 0.0, share: float = 1 / 16
+    values: ArrayLike,
+    powers: Sequence[float],
+    noise: float = 0.0,
+    share: float = 1 / 16,
+    doubt: float = 0.0,
 ) -> tuple[float, float]:
     r"""Extrapolate values at steps H, H/2, H/4, ... to step zero, with an error.
 
@@ -41,6 +45,9 @@ def extrapolate(
     share : float
         How much of what the column before the last changed is claimed at least; 1 trusts the last
         column with nothing.
+    doubt : float
+        Such a share, too, is what the last ratio seen misses its power by, times this: other terms
+        are then left, which the last column, whose ratio nobody sees, does not remove.
 
     Returns
     -------
@@ -52,6 +59,7 @@ def extrapolate(
     if column.size == 1:
         return float(column[0]), float("inf")
     change = before = float("inf")
+    missed = 0.0
     for power in powers:
         gaps = np.abs(np.diff(column))
         if gaps.size == 0:
@@ -68,8 +76,10 @@ def extrapolate(
                 rest = powers[list(powers).index(power) :]
                 regardless = abs(column[-1] - _regardless(column, rest))
                 return float(column[-1]), float(2 * max(gaps[-1], gaps[-2] / factor, regardless))
+            missed = max(ratio / TOLERANCE, TOLERANCE / ratio) - 1
         before, change = change, gaps[-1] / (factor - 1)
         column = column[1:] + np.diff(column) / (factor - 1)
+    share = max(share, min(doubt * missed, 1.0))
     return float(column[-1]), float(max(change, before * share if np.isfinite(before) else 0.0))
 
 

@@ -31,6 +31,8 @@ from fokker_planck.runs import (
 Array = NDArray[np.float64]
 #: the ratio of the last extrapolated column cannot be checked: its change counts so many times
 LAST_COLUMN = 2.5
+#: what the ratio before it misses its power by counts so many times, of what that column changed
+DOUBT = 4.0
 #: ... and in the plane, on its smaller grids, the column before it is claimed in full
 PLANE_SHARE = 1.0
 #: sums over part of the nodes, as (skip, first); thirds too: on a mirrored problem both halves
@@ -272,7 +274,7 @@ class TableReading:
             limits = [value for value, _ in rows]
             powers = range(2, 2 * space_levels + 1, 2)
             share = 1 / 16 if self.best.shape is None else PLANE_SHARE
-            values[i], changed = extrapolate(limits, powers, 16 * rounding, share)
+            values[i], changed = extrapolate(limits, powers, 16 * rounding, share, DOUBT)
             budget["space"][i] = LAST_COLUMN * changed
             # the weights of an extrapolation in even powers add up to less than 2, in all to 8
             budget["time"][i] = LAST_COLUMN * 2 * max(error for _, error in rows)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fokker_planck.extrapolation import extrapolate
+from fokker_planck.readings import DOUBT, LAST_COLUMN
 
 STEPS = 2.0 ** -np.arange(6)
 
@@ -29,6 +30,20 @@ def test_differences_that_do_not_shrink_as_stated_are_not_extrapolated():
     value, error = extrapolate(values, (2, 4, 6))
     assert value == values[-1]
     assert error >= 2 * abs(values[-1] - values[-2])
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        # seen in random cases: the column of power 4 leaves far more than a power of 6
+        (0.0354164, 0.01000916, 0.0025671, 0.00064352),
+        (-0.00265665, 0.00885108, 0.00270473, 0.0006997),
+        (0.31884477, 0.11167314, 0.03173367, 0.00850057),
+    ],
+)
+def test_a_last_column_that_nobody_checks_is_doubted_by_what_the_ratio_before_it_misses(errors):
+    value, error = extrapolate(errors, (2, 4, 6, 8), doubt=DOUBT)
+    assert abs(value) <= LAST_COLUMN * error
 
 
 def test_a_change_of_sign_stops_the_extrapolation():
