@@ -57,7 +57,7 @@ def check_tiling(
         idle = 0 if cut or alive.size < before else idle + 1
     # a box alone in its cell is out of the loop; one variable of no width leaves nothing to cut
     if alive.size and (thick or alive.size > 1):
-        raise RejectedError(f"box {int(alive[0])} overlaps another one")
+        raise RejectedError(f"box {int(alive[0])} overlaps another one, or no plane parts them")
     _refuse(
         ((low_of != cell_low) | (high_of != cell_high)).any(axis=1),
         "does not fill its place: a gap",
