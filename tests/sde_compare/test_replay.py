@@ -1,4 +1,4 @@
-"""The replay of proofs: what is right is accepted, and whatever is edited until it is wrong is not."""
+"""The replay of proofs: what is right is accepted, what is edited until it is wrong is not."""
 
 import ast
 import copy
@@ -37,7 +37,7 @@ def function(rule, *args):
     return nodes
 
 
-# --- right proofs ----------------------------------------------------------------------------------
+# --- right proofs --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -74,7 +74,7 @@ def test_boxes_that_are_too_large_are_cut_and_counted():
     assert "x in [-1, 1], y in [-1, 1]" in found.reason
 
 
-# --- edits -----------------------------------------------------------------------------------------
+# --- edits ---------------------------------------------------------------------------------------
 
 
 def paths(value, at=()):
@@ -126,7 +126,7 @@ def test_boxes_removed_doubled_or_turned_are_rejected(name):
         for other in (
             boxes[:k] + boxes[k + 1 :],
             [*boxes, box],
-            boxes[:k] + [turned] + boxes[k + 1 :],
+            [*boxes[:k], turned, *boxes[k + 1 :]],
         ):
             found = replay(sealed(changed(data, *BOXES, to=other)))
             assert not found.accepted and ("box" in found.reason or not other)
@@ -178,7 +178,7 @@ def test_an_edit_that_makes_the_proof_false_is_rejected_with_any_digest(name, pa
     assert not found.accepted and why in found.reason
 
 
-# --- undefined is never a proof ----------------------------------------------------------------------
+# --- undefined is never a proof ------------------------------------------------------------------
 
 WIDE = [["x", "-1", "4"]]
 
@@ -216,7 +216,7 @@ def test_a_root_is_defined_at_its_edge():
     assert in_boxes(function("sqrt"), [["x", "0", "4"]], [[0.0, 4.0]]).accepted
 
 
-# --- infinite boxes ----------------------------------------------------------------------------------
+# --- infinite boxes ------------------------------------------------------------------------------
 
 
 def test_infinite_boxes_mean_all_real_points():
@@ -252,7 +252,7 @@ def test_shares_and_monotone_functions_on_infinite_boxes():
     assert not in_boxes(n, line, [["-inf", "inf"]], 0.1001).accepted
 
 
-# --- witnesses ---------------------------------------------------------------------------------------
+# --- witnesses -----------------------------------------------------------------------------------
 
 
 def witness(nodes, region, point):
@@ -299,7 +299,7 @@ def test_a_witness_is_decided_with_more_bits_or_not_at_all():
     assert not witness(root, WIDE, {"x": "-1"}).accepted
 
 
-# --- whatever is given, no exception ------------------------------------------------------------------
+# --- whatever is given, no exception -------------------------------------------------------------
 
 ANYTHING = st.recursive(
     st.none()
@@ -364,7 +364,7 @@ def test_strict_json_alone_is_read():
     assert not found.accepted and "strict JSON" in found.reason
 
 
-# --- independence --------------------------------------------------------------------------------------
+# --- independence --------------------------------------------------------------------------------
 
 
 def test_the_replay_imports_nothing_of_the_search():
