@@ -127,14 +127,16 @@ class Checker:
 
     def _pieces_show(self, box: list[Interval]) -> bool:
         todo = [box]
-        pieces = 1
+        pieces, first = 1, ""
         while todo:
             piece = todo.pop()
             slope = self._shown(piece)
             if slope is None:
                 continue
+            first = first or self.why  # of the whole box
             halves = _halves(piece, slope, box) if pieces < MOST_PIECES else None
             if halves is None:
+                self.why = first
                 return False
             self.cuts += 1
             pieces += 1
