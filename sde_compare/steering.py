@@ -27,7 +27,7 @@ from fokker_planck.model.checks import real_array, shown
 
 Array = NDArray[np.float64]
 #: tolerances of the integration, and the looser ones whose result tells its error
-TIGHT, LOOSE = 1e-11, 1e-8
+TIGHT, LOOSE = 1e-9, 1e-6
 #: steps of the quick search, and the length of the last leg in units of the horizon
 STEPS, LEG = 160, 1e-3
 
@@ -112,17 +112,28 @@ def _integrate(
     """Integrate the gap x - z leg by leg: it stays small where the curve is far out."""
     gap = np.zeros(points.shape[1])
     for (a, b), (p, q) in zip(pairwise(tau), pairwise(points), strict=True):
-
-        def change(s: float, g: Array, a: float = a, b: float = b, p: Array = p, q: Array = q) -> Array:
-            z = p + (q - p) * ((s - a) / (b - a))
-            both = _drift(process, (z + g)[None], s) - _drift(base, z[None], s)
-            return np.asarray(both[0])
-
-        run = solve_ivp(change, (a, b), gap, method=method, rtol=tol, atol=tol)
+        speed = (q - p) / (b - a)
+        leg = (process, base, a, p, speed)
+        run = solve_ivp(_change, (a, b), gap, method=method, rtol=tol, atol=tol, args=leg)
         if not run.success:
             raise ArithmeticError(f"the steered path could not be integrated: {run.message}")
         gap = run.y[:, -1]
     return points[-1] + gap
+
+
+def _change(
+    s: float,
+    gap: Array,
+    process: ReverseProcess,
+    base: ReverseProcess,
+    a: float,
+    p: Array,
+    speed: Array,
+) -> Array:
+    """Return the rate of the gap on the leg that leaves p at time a."""
+    z = p + speed * (s - a)
+    both = _drift(process, (z + gap)[None], s) - _drift(base, z[None], s)
+    return np.asarray(both[0])
 
 
 def held_gaps(process: ReverseProcess, base: ReverseProcess, points: Array) -> Array:

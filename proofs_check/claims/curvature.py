@@ -190,9 +190,9 @@ K2 = Claim(
     id="K2",
     title="Guidance contracts",
     statement=(
-        "With covariance sigma^2 I the guided drift contracts at least as fast as the unguided one, "
-        "grad b_eta <= grad b_0 = alpha I, for all means, weights, strengths, noise levels and "
-        "times; for sigma = 1 and the SDE grad b_eta <= -I."
+        "With covariance sigma^2 I the guided drift contracts at least as fast as the unguided "
+        "one, grad b_eta <= grad b_0 = alpha I, for all means, weights, strengths, noise levels "
+        "and times; for sigma = 1 and the SDE grad b_eta <= -I."
     ),
     latex=r"\Sigma_k=\sigma^2 I \;\Longrightarrow\; \nabla b_\eta \preceq \nabla b_0 = \alpha I",
     status="theorem",

@@ -148,6 +148,8 @@ def _small(process: ReverseProcess) -> Condition:
 
 
 SMALL = Hypothesis("size", "at most 10 coordinates of means, dimension at most 2", _small)
+
+
 def monotone_kind(process: ReverseProcess) -> str:
     """Return which case of T1-mono applies: "two", "extreme", "orthogonal", or ""."""
     gram = exact_gram(process)

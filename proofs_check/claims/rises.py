@@ -41,7 +41,7 @@ class Rise:
         return slice((count - 1) % step, None, step)
 
     def gradients(self, tau: Array) -> Array:
-        """Return the gradients r Sigma_t^-1 (mu_y - mu_k) of the log-ratios, shape (m, K - 1, d)."""
+        """Return r Sigma_t^-1 (mu_y - mu_k), the gradients of log-ratios, shape (m, K - 1, d)."""
         p, target = self.process, self.process.target
         used = p.mixture.weights > 0
         used[target] = False

@@ -17,8 +17,8 @@ from proofs_check.claims.hypotheses import (
     rivals,
 )
 from proofs_check.claims.pathwise import PathTest, coupled_rise, path_evidence, replayed
-from proofs_check.claims.rises import Rise
 from proofs_check.claims.proofs import proof_evidence
+from proofs_check.claims.rises import Rise
 from proofs_check.claims.tables import case, plane_case, random_cases
 from proofs_check.evidence import Evidence, Witness
 from proofs_check.registry import Case, Claim, Context, Level, without_guidance
@@ -144,7 +144,9 @@ def comparison_proof(process: ReverseProcess) -> Evidence:
     others = rivals(process)
     ratios = rg.variables([f"l{k}" for k in others])
     shares = rg.shares(0, *(-x for x in ratios))[1:]
-    region: dict[str, tuple[object, object]] = dict.fromkeys([f"l{k}" for k in others], ("-inf", "inf"))
+    region: dict[str, tuple[object, object]] = dict.fromkeys(
+        [f"l{k}" for k in others], ("-inf", "inf")
+    )
     if monotone_kind(process) == "extreme":
         own = float(process.mixture.means[process.target, 0])
         v = [rg.number(own) - rg.number(float(process.mixture.means[k, 0])) for k in others]

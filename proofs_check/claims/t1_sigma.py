@@ -18,14 +18,9 @@ from itertools import combinations_with_replacement
 import fokker_planck as fp
 from fokker_planck import GaussianMixture, ReverseProcess
 from proofs_check.claims.hypotheses import COMMON, OU, rivals
+from proofs_check.claims.pathwise import path_evidence
 from proofs_check.claims.proofs import proof_evidence
-from proofs_check.claims.t1 import (
-    cap_of,
-    confirm,
-    path_evidence,
-    path_statements,
-    path_test,
-)
+from proofs_check.claims.t1 import cap_of, confirm, path_statements, path_test
 from proofs_check.evidence import Evidence
 from proofs_check.registry import Case, Claim, Condition, Context, Hypothesis, Level
 from sde_compare import regions as rg
@@ -114,7 +109,8 @@ def decided(process: ReverseProcess) -> tuple[rg.Decision, ...]:
         fade = rg.exp(-2 * time)
         return rg.log(fade * value + (1 - fade))
 
-    region = {"s": (0, float(process.horizon)), "q": (0, 1)}  # t = q s
+    # t = q s, or from the stop on
+    region: dict[str, tuple[float, float]] = {"s": (0.0, float(process.horizon)), "q": (0.0, 1.0)}
     if process.stop:
         stop = rg.number(process.stop)
         region["s"] = (float(process.stop), float(process.start_time))
@@ -171,9 +167,9 @@ CLAIM = Claim(
     title="Confidence, path by path, common covariance",
     statement=(
         "With a common covariance Sigma and <v_k, Sigma_t^((lambda^2-1)/2) "
-        "Sigma_s^(-(3+lambda^2)/2) v_l> >= 0 for all k, l and t <= s, v_k = mu_y - mu_k, the guided "
-        "sampler has at every reverse time at least the posterior P(y|x) of the unguided one that "
-        "starts at the same point and sees the same noise."
+        "Sigma_s^(-(3+lambda^2)/2) v_l> >= 0 for all k, l and t <= s, v_k = mu_y - mu_k, the "
+        "guided sampler has at every reverse time at least the posterior P(y|x) of the unguided "
+        "one that starts at the same point and sees the same noise."
     ),
     latex=(
         r"\langle v_k,\, \Sigma_t^{(\lambda^2-1)/2} \Sigma_s^{-(3+\lambda^2)/2}\, v_l \rangle \ge 0"

@@ -16,13 +16,13 @@ from typing import Any, Literal
 import numpy as np
 
 from fokker_planck.model.checks import whole_number
-from sde_compare.regions.expression import Expr, Function, Number, lift
+from sde_compare.regions.expression import Expr, Function, Number, lift, product
 from sde_compare.regions.identity import identical
 from sde_compare.regions.polynomial import Polynomial, one_variable
 from sde_compare.regions.proof import Data, document, end
 from sde_compare.regions.region import Region
 from sde_compare.regions.search import MAX_BOXES, Search, search
-from sde_compare.regions.structure import NONNEGATIVE, Signs, common_factor, product
+from sde_compare.regions.structure import NONNEGATIVE, Signs, common_factor
 from sde_compare.regions.tape import Tape
 
 Status = Literal["proved", "refuted", "undecided"]

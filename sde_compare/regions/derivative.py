@@ -1,4 +1,4 @@
-"""Derivatives of expressions, by the rules, so that a condition on a drift is not derived by hand."""
+"""Derivatives of expressions, so that a condition on a drift is not derived by hand."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _rule(e: Expr, inner: list[Expr | None], name: str) -> Expr | None:
                 parts.append(product([*(a for j, a in enumerate(e.args) if j != i), d]))
         return total(parts)
     if e.rule == "div":
-        top, bottom = e.args
+        bottom = e.args[1]
         d_top, d_bottom = inner
         first = None if d_top is None else d_top / bottom
         if d_bottom is None:

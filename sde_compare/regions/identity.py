@@ -23,7 +23,7 @@ MOST_TERMS = 200_000
 ONE: Polynomial = {(): Fraction(1)}
 
 
-class TooLarge(ValueError):
+class TooLargeError(ValueError):
     """An expression with too many terms."""
 
 
@@ -51,7 +51,7 @@ def _plus(p: Polynomial, q: Polynomial, scale: Fraction = Fraction(1)) -> Polyno
 
 def _times(p: Polynomial, q: Polynomial) -> Polynomial:
     if len(p) * len(q) > MOST_TERMS:
-        raise TooLarge(f"an identity with more than {MOST_TERMS} terms")
+        raise TooLargeError(f"an identity with more than {MOST_TERMS} terms")
     out: Polynomial = {}
     for a, x in p.items():
         for b, y in q.items():
@@ -74,7 +74,7 @@ def _reduced(m: Monomial, c: Fraction) -> Polynomial:
             if left:
                 rest = _times_monomial(rest, ((atom, left),))
             if whole < 0:
-                raise TooLarge("an identity with a root in a denominator")
+                raise TooLargeError("an identity with a root in a denominator")
             out = {rest: c}
             for _ in range(int(whole)):
                 out = _times(out, dict(atom[1]))
@@ -134,7 +134,7 @@ def ratio(expression: Expr) -> Ratio:
 
     Raises
     ------
-    TooLarge, ZeroDivisionError
+    TooLargeError, ZeroDivisionError
     """
     known: dict[int, Ratio] = {}
     root = lift(expression)
@@ -209,5 +209,5 @@ def identical(left: Expr, right: Expr) -> bool:
     """
     try:
         return not ratio(left).plus(ratio(right), Fraction(-1)).top
-    except (TooLarge, ZeroDivisionError):
+    except (TooLargeError, ZeroDivisionError):
         return False

@@ -1,4 +1,4 @@
-"""Polynomials in one variable over the rationals: is one negative somewhere in an interval?
+"""Polynomials in one variable over the rationals, and where one is negative.
 
 Sturm's theorem: the number of distinct roots in (a, b] is the difference of the sign changes of
 the Sturm sequence at a and b. All arithmetic is exact. Formulas: docs/theory.md, R1.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 from sde_compare.regions.expression import Expr
 from sde_compare.regions.region import End
@@ -30,6 +31,7 @@ class Polynomial:
         return len(self.c) - 1
 
     def __call__(self, x: Fraction) -> Fraction:
+        """Return the value at a point."""
         total = Fraction(0)
         for a in reversed(self.c):
             total = total * x + a
@@ -99,7 +101,7 @@ class Polynomial:
             free = self.square_free()
             roots = _isolate(free, free.sturm(), a, b)
             ends = [a, *(x for pair in roots for x in pair), b]
-            points += [(x + y) / 2 for x, y in zip(ends[:-1], ends[1:], strict=True)] + ends
+            points += [(x + y) / 2 for x, y in pairwise(ends)] + ends
         return min((x for x in points if self(x) < 0), key=self, default=None)
 
 
@@ -119,7 +121,7 @@ def _finite(low: End, high: End) -> Fraction:
 
 def _changes(chain: Sequence[Polynomial], x: Fraction) -> int:
     signs = [v > 0 for p in chain if (v := p(x)) != 0]
-    return sum(a != b for a, b in zip(signs[:-1], signs[1:], strict=True))
+    return sum(a != b for a, b in pairwise(signs))
 
 
 def _isolate(

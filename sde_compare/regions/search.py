@@ -116,16 +116,16 @@ def cut(low: Array, high: Array, found: Enclosure) -> tuple[NDArray[np.intp], Ar
     score = np.where(thin & ~infinite, -1.0, score)
     axis = np.argmax(score, axis=0)
     pick = (axis, np.arange(low.shape[1]))
-    l, h = low[pick], high[pick]
+    a, b = low[pick], high[pick]
     with np.errstate(all="ignore"):
-        place = 0.5 * l + 0.5 * h
-        place = np.where(np.isinf(l) & np.isinf(h), 0.0, place)
-        outwards = np.where(l < 0, 0.0, np.maximum(1.0, 2 * l))
-        place = np.where(np.isfinite(l) & np.isinf(h), outwards, place)
-        outwards = np.where(h > 0, 0.0, np.minimum(-1.0, 2 * h))
-        place = np.where(np.isinf(l) & np.isfinite(h), outwards, place)
-        place = np.where(np.isinf(h - l) & (np.abs(place) > FARTHEST), np.nan, place)
-    bad = (score[pick] < 0) | ~(place > l) | ~(place < h) | ~np.isfinite(place)
+        place = 0.5 * a + 0.5 * b
+        place = np.where(np.isinf(a) & np.isinf(b), 0.0, place)
+        outwards = np.where(a < 0, 0.0, np.maximum(1.0, 2 * a))
+        place = np.where(np.isfinite(a) & np.isinf(b), outwards, place)
+        outwards = np.where(b > 0, 0.0, np.minimum(-1.0, 2 * b))
+        place = np.where(np.isinf(a) & np.isfinite(b), outwards, place)
+        place = np.where(np.isinf(b - a) & (np.abs(place) > FARTHEST), np.nan, place)
+    bad = (score[pick] < 0) | ~(place > a) | ~(place < b) | ~np.isfinite(place)
     return axis, np.where(bad, np.nan, place)
 
 

@@ -1,8 +1,9 @@
 """Signs that show themselves: the rules of signs on an expression, without a single box.
 
 Where the rules are silent, the range of the expression by interval arithmetic over the whole
-region may still tell: 1 - exp(-t) for t >= 0. :meth:`Signs.sign` returns what is certain: ">" positive, ">=" nonnegative, "=" zero, "<=" and "<", or
-"?" for anything. A function that is not defined everywhere on the region by these rules is "?".
+region may still tell: 1 - exp(-t) for t >= 0. :meth:`Signs.sign` returns what is certain: ">"
+positive, ">=" nonnegative, "=" zero, "<=" and "<", or "?" for anything. A function that is not
+shown to be defined everywhere on the region is "?".
 """
 
 from __future__ import annotations

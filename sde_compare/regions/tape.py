@@ -124,11 +124,11 @@ def _share_list(args: tuple[int, ...], inner: list[Any], shares: dict[Any, list[
     if args not in shares:
         found = []
         for i, own in enumerate(inner):
-            rest = [library.exp(other - own) for j, other in enumerate(inner) if j != i]
-            total = rest[0] if rest else None
-            for term in rest[1:]:
-                total = total + term
-            found.append(1.0 / (total + 1.0) if rest else own * 0.0 + 1.0)
+            total: Any = Interval(np.ones_like(own.lo), np.ones_like(own.lo))
+            for j, other in enumerate(inner):
+                if j != i:
+                    total = total + library.exp(other - own)
+            found.append(1.0 / total)
         shares[args] = [_whole(x) for x in found]
     return shares[args]
 
@@ -222,7 +222,7 @@ def _slope(
     all_shares = _share_list(args, inner, shares)
     axes = sorted(set().union(*slope))
     for i in axes:
-        terms = [g.get(i) for g in slope]
+        terms: list[Any] = [g.get(i) for g in slope]
         if rule == "lse":
             for s, term in zip(all_shares, terms, strict=True):
                 if term is not None:
@@ -233,7 +233,7 @@ def _slope(
             if j == value or (own is None and term is None):
                 continue
             if own is None:
-                change = -term if not isinstance(term, float) else -term
+                change = -term
             else:
                 change = own if term is None else own - term
             found[i] = _plus(found.get(i), s * change)

@@ -1,0 +1,227 @@
+r"""T1-discrete: the step rules themselves keep T1; X6: the Euler SDE does not, with steps above 1.
+
+One step of a rule is :math:`x' = A x + (\text{no strength, no point}) + \eta B \sum_k P(k|x) v_k`.
+T1 holds for the chain where A >= 0 at every step, which is decided exactly; the chain itself is
+then run, with no discretisation to doubt. Source: docs/theory.md, T1-discrete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+import sde_compare as sc
+from proofs_check.claims.hypotheses import GRAM, ISOTROPIC, OU
+from proofs_check.claims.pathwise import EPS, SIZES
+from proofs_check.claims.proofs import proof_evidence, replayed_witness
+from proofs_check.claims.rises import Rise
+from proofs_check.claims.tables import case, plane_case
+from proofs_check.evidence import Evidence, Witness
+from proofs_check.registry import Case, Claim, Condition, Context, Hypothesis, Level
+from sde_compare import regions as rg
+
+
+def cases(level: Level, seed: int) -> Sequence[Case]:
+    """Return the case table: few steps, where a chain is far from its limit."""
+    table = [
+        case("two", 8, "sde", rule="euler", n_steps=5),
+        case("two", 8, "ode", rule="euler", n_steps=4),
+        case("three-extreme", 8, "sde", rule="exponential", n_steps=8),
+        case("three-extreme", 8, "ode", rule="ddim", n_steps=6),
+        plane_case("plane-orthogonal", 6, rule="ddpm", n_steps=6),
+    ]
+    if level == "full":
+        for n in (5, 20, 50):
+            table += [case("two-unequal", 16, "sde", rule=r, n_steps=n) for r in ("euler", "ddpm")]
+            table += [case("two-unequal", 16, "ode", rule=r, n_steps=n) for r in ("euler", "ddim")]
+    return [
+        Case(f"{c.id}-{c.options['rule']}{c.options['n_steps']}", c.process, c.options)
+        for c in table
+    ]
+
+
+def broken_cases(level: Level, seed: int) -> Sequence[Case]:
+    """Return the case table of X6: two Euler steps longer than 1."""
+    steps = (1.25, 1.02) if level == "quick" else (1.25, 1.02, 1.001, 2.0)
+    return [
+        Case(f"{c.id}-h{h:g}", c.process, {"rule": "euler", "n_steps": 2})
+        for h in steps
+        for c in [case("two", 8, "sde", horizon=2 * h)]
+    ]
+
+
+def factor(item: Case) -> list[rg.Decision]:
+    """Decide A >= 0 for equal steps of the case's rule."""
+    process, rule = item.process, str(item.options["rule"])
+    n = int(item.options["n_steps"])
+    level = Fraction(process.noise_level) ** 2
+    h = rg.number(Fraction(process.horizon) / n)
+    if rule == "euler":
+        a = 1 - rg.number(level) * h
+    elif rule == "exponential":
+        a = 1 + rg.number(level) - rg.number(level) * rg.exp(h)
+    else:  # ddim: r r' + sigma sigma'; ddpm: sqrt(a)
+        a = rg.exp(-h)
+    return [rg.decide(a, {"h": (0, 1)}, name=f"A of {rule}, h = T/{n}")]
+
+
+def _condition(item: Case) -> Condition:
+    own = item.process.mixture.covariances[item.process.target][0, 0]
+    if "rule" not in item.options:
+        return Condition("refuted", "no step rule is given")
+    if own != 1:
+        return Condition("refuted", f"the variance is {own:g}, the conditions are for 1")
+    (found,) = factor(item)
+    if found.status == "proved":
+        return Condition("proved", f"{found.part['name']}: {found.how}")
+    if found.status == "refuted":
+        return Condition("refuted", f"{found.part['name']} = {found.value:.6g} < 0")
+    return Condition("undecided", found.reason)
+
+
+STEP = Hypothesis("step condition", "A >= 0 at every step", _condition, of_case=True)
+
+
+def gather(item: Case, context: Context) -> Sequence[Evidence]:
+    """Run the chain at both strengths with one noise; only rounding is in doubt."""
+    process = item.process
+    n_paths = SIZES[context.level][0]
+    n_steps, rule = int(item.options["n_steps"]), str(item.options["rule"])
+    nodes = np.linspace(0.0, process.horizon, n_steps + 1)
+    paths = sc.couple(
+        process,
+        process.with_strength(0),
+        n_paths,
+        n_steps,
+        seed=context.seed,
+        rule=rule,
+        observables=[],
+        times=nodes,
+        threads=1,
+    )
+    rise, tau = Rise(process), paths.times[1:]
+    value = rise(paths.states_a[1:], paths.states_b[1:], tau)
+    size = np.maximum(np.abs(paths.states_a[1:]), np.abs(paths.states_b[1:])).max(axis=-1)
+    steps = np.arange(1, n_steps + 1)[:, None]
+    # a step is a dozen operations on numbers of this size
+    rounding = 16 * EPS * steps * rise.sensitivity(tau) * (1 + size)
+    surely = value + rounding < 0
+    worst = np.unravel_index(
+        np.argmin(value + rounding if surely.any() else value - rounding), value.shape
+    )
+    limit = sc.clopper_pearson_limits(
+        int(surely.any(axis=0).sum()), n_paths, 1 - context.share, "upper"
+    )[1]
+    # a rise of zero to rounding neither supports nor refutes: where it says nothing, it is bounded
+    found = Evidence(
+        "least rise of log P(y)/P(k) over the chain",
+        "paths",
+        float(value[worst]),
+        {"rounding": float(rounding[worst])},
+        units="log-ratio",
+        details={
+            "n_paths": n_paths,
+            "n_steps": n_steps,
+            "rule": rule,
+            "violating": int(surely.any(axis=0).sum()),
+            "violating_share_below": limit,
+            "confidence": 1 - context.share,
+            "worst_path": int(worst[1]),
+        },
+        remedy="arithmetic with more digits",
+    )
+    text = f"A >= 0 for {n_steps} equal steps of the {rule} rule over {process.horizon:g}"
+    return [found, proof_evidence("step condition", text, factor(item))]
+
+
+def confirm(item: Case, context: Context, failed: Evidence) -> Witness:
+    """Run the chain again with another seed's first paths: a theorem about every path."""
+    again = gather(item, Context(context.level, context.seed + 1, context.share))[0]
+    return Witness({"path": failed.details["worst_path"], "seed": context.seed}, again)
+
+
+def statements(item: Case) -> int:
+    """Return 1: the share of paths that could still violate."""
+    return 1
+
+
+def two_steps(item: Case) -> rg.Decision:
+    r"""Decide the rise of the log-ratio over two Euler steps, as a function of start and noise.
+
+    Two components on the line, variance 1, at the output r = 1:
+    :math:`v \cdot [A\, B_0 P_0(x_0) + B_1 P_1(x_1^\eta)] v \eta`, where P is the rival's posterior.
+    """
+    process = item.process
+    mixture, y = process.mixture, process.target
+    (k,) = [i for i in range(mixture.n_components) if i != y]
+    own, other = (rg.number(float(mixture.means[i, 0])) for i in (y, k))
+    weight = rg.log(rg.number(float(mixture.weights[k])) / rg.number(float(mixture.weights[y])))
+    eta, h = rg.number(process.strength), rg.number(Fraction(process.horizon) / 2)
+    x, noise = rg.variables("x noise")  # the start, and the noise that the first step adds
+    v = own - other
+
+    def rival(point: rg.Expr, r: rg.Expr) -> rg.Expr:
+        ratio = r * v * point - r**2 * (own**2 - other**2) / 2  # log P(y)/P(k) but for weights
+        return rg.shares(weight - ratio, 0)[0]
+
+    r0, r1 = rg.exp(-2 * h), rg.exp(-h)
+    first = (1 - h) * x + 2 * h * r0 * own + noise
+    push = 2 * h * r0 * eta * rival(x, r0) * v
+    rise = v * ((1 - h) * push + 2 * h * r1 * eta * rival(first + push, r1) * v)
+    return rg.decide(rise, {"x": (-6, 6), "noise": (-40, 40)}, name="rise over two Euler steps")
+
+
+def gather_broken(item: Case, context: Context) -> Sequence[Evidence]:
+    """Decide the rise over all starts and all noise of the first step."""
+    text = "the rise of the log-ratio is >= 0 after two Euler steps, for every start and noise"
+    return [proof_evidence("rise over two Euler steps", text, [two_steps(item)])]
+
+
+def confirm_broken(item: Case, context: Context, failed: Evidence) -> Witness:
+    """Evaluate the point again in Arb."""
+    return replayed_witness(failed)
+
+
+def _long(item: Case) -> Condition:
+    found = _condition(item)
+    status = {"proved": "refuted", "refuted": "proved"}.get(found.status, found.status)
+    return Condition(status, found.detail)  # type: ignore[arg-type]
+
+
+LONG = Hypothesis("step condition dropped", "A < 0 at every step", _long, of_case=True)
+
+CLAIM = Claim(
+    id="T1-discrete",
+    title="Confidence along the chain of steps",
+    statement=(
+        "Under the hypotheses of T1 with covariance I, a chain of euler, exponential, ddim or ddpm "
+        "steps has at every step at least the posterior P(y|x) of the unguided chain with the same "
+        "start and noise, if A >= 0: always for the ODE and for ddpm, for the Euler SDE with steps "
+        "at most 1, for the exponential SDE with steps at most log 2."
+    ),
+    latex=r"A \ge 0 \;\Longrightarrow\; P(y\,|\,x^{\eta}_n) \ge P(y\,|\,x^{0}_n)\quad\forall\, n",
+    status="theorem",
+    hypotheses=(ISOTROPIC, GRAM, OU, STEP),
+    cases=cases,
+    gather=gather,
+    confirm=confirm,
+    statements=statements,
+)
+
+X6 = Claim(
+    id="X6",
+    title="T1 for Euler steps of any length (false above 1)",
+    statement=(
+        "Two steps of the Euler SDE, however long, never end with a lower posterior P(y|x) than "
+        "the unguided steps with the same start and noise."
+    ),
+    latex=r"P(y\,|\,x^{\eta}_2) \ge P(y\,|\,x^{0}_2)\quad\text{for every step size } h",
+    status="counterexample",
+    hypotheses=(ISOTROPIC, GRAM, OU, LONG),
+    cases=broken_cases,
+    gather=gather_broken,
+    confirm=confirm_broken,
+    note="The witness is a start and a noise, evaluated in interval arithmetic and again in Arb.",
+)
