@@ -353,6 +353,8 @@ def test_depth_and_size_are_rejected_not_suffered():
     nodes = [["var", "x"], ["add", [0, 0]], ["pow", [1], 1000000], ["pow", [2], 1000000]]
     assert not one(nodes, WIDE, {"kind": "roots"}).accepted
     assert not one([["const", "1" * 5000]], WIDE, {"kind": "manifest"}).accepted
+    for args in ([-1], [1], [True], [0.0], ["0"], [], [0, 0], 0, None):
+        assert "node 1" in one([["var", "x"], ["exp", args]], WIDE, {"kind": "manifest"}).reason
     for text in ("1e9", "0.5", " 1", "1/0", "1_0", "١", "+1", "inf", ""):
         assert not one([["const", text]], WIDE, {"kind": "manifest"}).accepted, text
 
