@@ -131,8 +131,16 @@ class Checker:
             at[k] = (c, c)
             right, left = (a * (high - c)).lower(), (b * (low - c)).lower()
             fall = (fall + (left if right >= left else right)).lower()
-        value = self.evaluator.values(at)[-1][0]
-        return bool((value + fall).lower() >= self.limit)
+        return bool((self._low_value(at) + fall).lower() >= self.limit)
+
+    def _low_value(self, at: Sequence[Interval]) -> arb:
+        """Return a lower bound of the function at a point, which is a ball's unless it fails."""
+        if all(low.is_finite() and low == high for low, high in at):
+            try:
+                return self.ball_value([low for low, _ in at]).lower()
+            except UndefinedError:  # an end at 0 may do all the same, by the rules of signs
+                pass
+        return self.evaluator.values(at)[-1][0]
 
 
 def _end(value: float) -> Fraction | float:

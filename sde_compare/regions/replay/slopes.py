@@ -19,6 +19,7 @@ from sde_compare.regions.replay.ends import Interval
 from sde_compare.regions.replay.form import Node
 from sde_compare.regions.replay.signs import Range
 
+Product = list[tuple[int, int]]  # numbers of nodes and how often each occurs
 Slope = dict[int, Interval]  # by variable; a variable that is absent does not matter
 
 
@@ -39,13 +40,17 @@ class Evaluator:
     ) -> None:
         self.nodes, self.names = list(nodes), list(names)
         self.place = {name: k for k, name in enumerate(names)}
-        self.constants = {
-            value: (ball(value).lower(), ball(value).upper())
+        self.constants = [
+            (ball(value).lower(), ball(value).upper()) if rule == "const" else ends.UNIT
             for rule, _, value in nodes
-            if rule == "const"
-        }
+        ]
         self.signs = [0 if r is None else r.positive - r.negative for r in certain]
-        self.products = [Counter(args) if rule == "mul" else None for rule, args, _ in nodes]
+        self.products = [_powers(args) if rule == "mul" else [] for rule, args, _ in nodes]
+        #: for every factor what is left of the product without one of it
+        self.rests = [
+            [(i, n, [(j, m - (i == j)) for j, m in product if m > (i == j)]) for i, n in product]
+            for product in self.products
+        ]
 
     def values(self, box: Sequence[Interval]) -> list[Interval]:
         """Return the range of every node; raises UndefinedError."""
@@ -54,14 +59,14 @@ class Evaluator:
             if rule == "var":
                 v.append(box[self.place[value]])
             elif rule == "const":
-                v.append(self.constants[value])
+                v.append(self.constants[k])
             elif rule == "add":
                 out = v[args[0]]
                 for i in args[1:]:
                     out = ends.add(out, v[i])
                 v.append(out)
             elif rule == "mul":
-                v.append(_product(v, self.products[k] or Counter()))
+                v.append(_product(v, self.products[k]))
             elif rule == "div":
                 v.append(ends.mul(v[args[0]], ends.inverse(v[args[1]], self.signs[args[1]])))
             elif rule == "pow":
@@ -92,7 +97,7 @@ class Evaluator:
             elif rule == "add":
                 d.append(_sum([d[i] for i in args]))
             elif rule == "mul":
-                d.append(_product_slope(v, d, self.products[k] or Counter()))
+                d.append(_product_slope(v, d, self.rests[k]))
             elif rule == "div":
                 i, j = args
                 down = _times(_minus(d[i], _times(d[j], v[k])), ends.inverse(v[j], self.signs[j]))
@@ -124,9 +129,13 @@ class Evaluator:
         return least, (ends.HALF / low).upper() if low > NIL else ends.UP
 
 
-def _product(v: Sequence[Interval], factors: Counter[int]) -> Interval:
+def _powers(args: Sequence[int]) -> Product:
+    return list(Counter(args).items())
+
+
+def _product(v: Sequence[Interval], factors: Product) -> Interval:
     out: Interval | None = None
-    for i, n in factors.items():
+    for i, n in factors:
         one = v[i] if n == 1 else ends.power(v[i], n)  # x x is a square
         out = one if out is None else ends.mul(out, one)
     return out if out is not None else ends.UNIT
@@ -148,14 +157,14 @@ def _minus(a: Slope, b: Slope) -> Slope:
     return _sum([a, {k: (-high, -low) for k, (low, high) in b.items()}])
 
 
-def _product_slope(v: Sequence[Interval], d: Sequence[Slope], factors: Counter[int]) -> Slope:
+def _product_slope(
+    v: Sequence[Interval], d: Sequence[Slope], rests: Sequence[tuple[int, int, Product]]
+) -> Slope:
     parts = []
-    for i, n in factors.items():
+    for i, n, rest in rests:
         if not d[i]:
             continue
-        rest = factors.copy()
-        rest[i] -= 1
-        factor = _product(v, +rest)
+        factor = _product(v, rest)
         parts.append(_times(d[i], ends.mul((arb(n), arb(n)), factor) if n > 1 else factor))
     return _sum(parts)
 
