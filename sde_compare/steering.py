@@ -20,7 +20,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
-from scipy.optimize import minimize
 
 from fokker_planck.model import ReverseProcess, content_seed
 from fokker_planck.model.checks import real_array, shown
@@ -30,6 +29,8 @@ Array = NDArray[np.float64]
 TIGHT, LOOSE = 1e-9, 1e-6
 #: steps of the quick search, and the length of the last leg in units of the horizon
 STEPS, LEG = 160, 1e-3
+#: a loss of log-odds that needs no better curve
+CLEAR = -0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +204,7 @@ def find_losing_path(
     """Search for a curve along which a process ends with less confidence than its base.
 
     Curves that stay at p, so that guidance builds up a gap, and jump to q at the end, where the gap
-    costs most; p and q are drawn around the components, the best pairs refined by Nelder-Mead.
+    costs most; p and q are drawn around the components, then around the best pair so far.
 
     Returns
     -------
@@ -212,32 +213,31 @@ def find_losing_path(
     """
     d = process.dimension
     rng = np.random.default_rng(content_seed("losing path", process.spec()))
-    held = _around(process, candidates, rng)
-    gaps = held_gaps(process, base, held)
-    ends = _around(process, candidates, rng)
-    here = log_odds(process, ends)
-    far = (ends[:, None] + gaps[None]).reshape(-1, d)
-    change = log_odds(process, far).reshape(len(ends), len(gaps)) - here[:, None]
-
-    def loss(v: Array) -> float:
-        p, q = v[:d][None], v[d:][None]
-        gap = held_gaps(process, base, p)
-        return float((log_odds(process, q + gap) - log_odds(process, q))[0])
-
-    best: LosingPath | None = None
-    for index in np.argsort(change, axis=None)[:2]:
-        i, j = np.unravel_index(index, change.shape)
-        start = np.concatenate([held[j], ends[i]])
-        if change[i, j] > -0.05:
-            start = minimize(loss, start, method="Nelder-Mead", options={"maxfev": 60 * d}).x
-        horizon = process.horizon
-        taus = np.array([0.0, (1 - LEG) * horizon, horizon])
-        curve = np.stack([start[:d], start[:d], start[d:]])
-        value, error = change_of_odds(process, steered(process, base, taus, curve))
-        if value + error < 0 and (best is None or value < best.loss):
-            best = LosingPath(taus, curve, value, error)
+    held, ends = (_around(process, candidates, rng) for _ in range(2))
+    pair, loss = _best_pair(process, base, held, ends)
+    for spread in (1.0, 0.4, 0.15, 0.05):
+        if loss < CLEAR:
             break
-    return best
+        noise = spread * rng.standard_normal((2, candidates // 2, d))
+        held, ends = (np.vstack([own, own + z]) for own, z in zip(pair, noise, strict=True))
+        pair, loss = _best_pair(process, base, held, ends)
+    horizon = process.horizon
+    taus = np.array([0.0, (1 - LEG) * horizon, horizon])
+    curve = np.stack([pair[0], pair[0], pair[1]])
+    value, error = change_of_odds(process, steered(process, base, taus, curve))
+    return LosingPath(taus, curve, value, error) if value + error < 0 else None
+
+
+def _best_pair(
+    process: ReverseProcess, base: ReverseProcess, held: Array, ends: Array
+) -> tuple[Array, float]:
+    """Return the place to stay and the place to jump to that lose most, (2, d), and the change."""
+    gaps = held_gaps(process, base, held)
+    far = (ends[:, None] + gaps[None]).reshape(-1, process.dimension)
+    change = log_odds(process, far).reshape(len(ends), len(gaps))
+    change = change - log_odds(process, ends)[:, None]
+    i, j = np.unravel_index(np.argmin(change), change.shape)
+    return np.stack([held[j], ends[i]]), float(change[i, j])
 
 
 def _around(process: ReverseProcess, n: int, rng: np.random.Generator) -> Array:

@@ -49,6 +49,15 @@ def test_common_noise(capsys):
     assert abs(found.difference.value - 0.118753) <= found.difference.error < 0.01
 
 
+def test_gram_against_paths():
+    """The whole study of 1000 mixtures is the example's own command; docs/theory.md, T1."""
+    found = runpy.run_path(str(EXAMPLES / "gram_against_paths.py"))["study"](20)
+    true, false = ([o for o in found if o.holds is holds] for holds in (True, False))
+    assert len(true) == 8 and all(o.components >= 3 for o in true)
+    assert all(o.ode >= 0 and o.sde >= 0 for o in true)
+    assert sum(o.sde < 0 for o in false) >= 6  # of 12; the whole study finds nearly all
+
+
 def test_class_laws(capsys):
     solutions = run("class_laws")
     printed = capsys.readouterr().out
