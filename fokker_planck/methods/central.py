@@ -9,7 +9,7 @@ without noise. Mass is not conserved exactly: its defect shows, and nothing is r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ RTOL_RANGE = (1e-12, 1e-4)
 FINER_NODES = (1, 4, 16, 64)  # nodes per cell on which functionals are summed
 
 
+@cache
 def stencil(derivative: int) -> Array:
     """Return the coefficients of the central difference at unit step, shape (9,), exactly rounded.
 

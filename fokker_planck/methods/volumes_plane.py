@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -31,14 +33,24 @@ class Lines:
     upper: Array
 
     @staticmethod
-    def of(velocity: Array, diffusivity: float, h: float, dt: float, axis: int) -> Lines:
-        """Return the factors, from the velocity at the inner faces of an axis."""
+    def of(velocity: Array, diffusivity: float, h: float, dts: Array, axis: int) -> list[Lines]:
+        """Return the factors for steps of several lengths that end at one time.
+
+        ``velocity`` is at the inner faces of the axis.
+        """
         along = velocity.T if axis == 0 else velocity
         right, left = face_rates(along, np.array([[diffusivity]]), h)
-        lower, pivots, upper = factor(right, left, np.full(len(along), dt))
+        m, n = along.shape
+        many = (dts.size, 1)
+        parts = factor(np.tile(right, many), np.tile(left, many), np.repeat(dts, m))
         # lines do not touch: a zero closes each
-        joined = [np.pad(part, ((0, 0), (0, 1))).ravel()[:-1] for part in (lower, upper)]
-        return Lines(axis, joined[0], pivots.ravel(), joined[1])
+        closed = np.zeros((2, dts.size, m, n + 1))
+        closed[0, ..., :-1], closed[1, ..., :-1] = (
+            parts[side].reshape(dts.size, m, n) for side in (0, 2)
+        )
+        lower, upper = closed.reshape(2, dts.size, -1)[..., :-1]
+        pivots = parts[1].reshape(dts.size, -1)
+        return [Lines(axis, *item) for item in zip(lower, pivots, upper, strict=True)]
 
     def solve(self, p: Array) -> Array:
         """Return (I - k L)^{-1} p."""
@@ -136,17 +148,19 @@ class PlaneVolumes:
                 for k, tau in enumerate(mesh)
                 if k > 0 and a < tau <= b
             )
-            for tau, i, k in ends:
-                dt = tau - float(meshes[i][k - 1])
+            for tau, group in groupby(ends, key=itemgetter(0)):
+                steps = [(i, k) for _, i, k in group]
+                dts = np.array([tau - float(meshes[i][k - 1]) for i, k in steps])
                 delta = np.maximum(self.frame.diffusivities(piece, tau), least)
                 values = beta(tau)
-                first, second = (
-                    Lines.of(faces_of(values[axis], axis), delta[axis], h[axis], dt, axis)
+                axes = (
+                    Lines.of(faces_of(values[axis], axis), delta[axis], h[axis], dts, axis)
                     for axis in (0, 1)
                 )
-                p = states[i]
-                states[i] = 0.5 * (first.solve(second.solve(p)) + second.solve(first.solve(p)))
-                yield i, k, states[i]
+                for (i, k), first, second in zip(steps, *axes, strict=True):
+                    p = states[i]
+                    states[i] = 0.5 * (first.solve(second.solve(p)) + second.solve(first.solve(p)))
+                    yield i, k, states[i]
 
     def runs(self, cells: int, taus: Array, meshes: list[tuple[Array, Any]]) -> list[Run]:
         """Return the runs on several meshes, given with the indices of the output times."""

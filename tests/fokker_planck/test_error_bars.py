@@ -2,7 +2,9 @@
 
 The cases are random (``random_cases``), on the line and in the plane, with all schedules; the
 seeds are the case numbers. A bar must contain the truth in every case, and it must not be
-useless: the median of claimed over true error, the latter at least 1e-10, stays below 50.
+useless: the median of claimed over true error, the latter at least 1e-10, stays below 50. Under
+guidance the difference of two methods stands for the error: the true one of the first method
+where the second is a plain integration, that of the second where it is finite volumes.
 """
 
 from __future__ import annotations
@@ -30,18 +32,20 @@ BLOCKS = (
     *(("plane-ode", range(k, k + 10)) for k in range(120, 170, 10)),
     *(("plane-sde", range(k, k + 5)) for k in range(170, 200, 5)),
 )
-#: guided cases: kind -> dimension, sampler, second method, tolerance, largest error allowed
+#: guided cases: kind -> dimension, sampler, methods, tolerances, largest errors allowed
 GUIDED = {
-    "line-ode": (1, "ode", None, 1e-8, 1e-6),
-    "line-sde": (1, "sde", "finite-volume", 1e-8, 1e-6),
-    "plane-ode": (2, "ode", None, 1e-6, 1e-4),
-    "plane-sde": (2, "sde", "finite-volume", 1e-5, 1e-3),
+    "line-ode": (1, "ode", ("characteristics", None), (1e-8, None), (1e-6, 1e-6)),
+    "line-sde": (1, "sde", ("spectral", "finite-volume"), (1e-8, 1e-8), (1e-6, 1e-6)),
+    "plane-ode": (2, "ode", ("characteristics", None), (1e-8, None), (1e-6, 1e-6)),
+    "plane-sde": (2, "sde", ("spectral", "finite-volume"), (1e-3, 2e-2), (1e-3, 1e-2)),
 }
+#: median of finite volumes' claims over errors: 20 in all, more in some blocks of few cases
+LEAST_USEFUL = 150
 PAIRS = (
-    *(("line-ode", k) for k in range(20)),
-    *(("line-sde", k) for k in range(20, 40)),
-    *(("plane-ode", k) for k in range(40, 52)),
-    *(("plane-sde", k) for k in range(52, 60)),
+    *(("line-ode", range(k, k + 10)) for k in range(0, 20, 10)),
+    *(("line-sde", range(k, k + 5)) for k in range(20, 40, 5)),
+    *(("plane-ode", range(k, k + 6)) for k in range(40, 52, 6)),
+    *(("plane-sde", range(k, k + 2)) for k in range(52, 60, 2)),
 )
 
 
@@ -104,24 +108,35 @@ def test_the_truth_lies_within_the_claim_at_strength_0(kind, cases):
     assert np.median(ratios) < 50
 
 
-@pytest.mark.parametrize(("kind", "case"), PAIRS, ids=[f"{k}-{c}" for k, c in PAIRS])
-def test_two_methods_agree_within_their_claims_under_guidance(kind, case):
-    dimension, sampler, method, tol, largest = GUIDED[kind]
-    process = random_process(
-        np.random.default_rng([2, case]), sampler=sampler, dimension=dimension, schedules=True
-    )
-    best = fp.solve(process, tol=tol)
-    if method is None:
-        others = plain_characteristics(process)
-    else:
-        assert best.method != method
-        other = fp.solve(process, method=method, tol=tol)
-        names = ("entropy", "mean", "covariance", "posterior_mass", "mass")
-        others = {name: getattr(other, name)[-1] for name in names}
-    for name, b in others.items():
-        a = getattr(best, name)[-1]
-        assert np.all(a.agrees(b)), (case, name, a, b)
-        assert np.all(np.asarray(a.error) <= largest), (case, name, a)
+@pytest.mark.parametrize(("kind", "cases"), PAIRS, ids=[f"{k}-{c[0]}" for k, c in PAIRS])
+def test_two_methods_agree_within_their_claims_under_guidance(kind, cases):
+    dimension, sampler, methods, tols, largest = GUIDED[kind]
+    ratios: tuple[list, list] = [], []
+    for case in cases:
+        process = random_process(
+            np.random.default_rng([2, case]), sampler=sampler, dimension=dimension, schedules=True
+        )
+        best = fp.solve(process, tol=tols[0])
+        assert best.method == methods[0]
+        if methods[1] is None:
+            others = plain_characteristics(process)
+        else:
+            other = fp.solve(process, method=methods[1], tol=tols[1])
+            names = ("entropy", "mean", "covariance", "posterior_mass", "mass")
+            others = {name: getattr(other, name)[-1] for name in names}
+        for name, b in others.items():
+            a = getattr(best, name)[-1]
+            gap = np.abs(np.asarray(a.value) - b.value)
+            claimed = np.asarray(a.error) + b.error
+            assert np.all(gap <= claimed + 4e-16 * (1 + np.abs(a.value))), (case, name, a, b)
+            for estimate, most in zip((a, b), largest, strict=True):
+                assert np.all(np.asarray(estimate.error) <= most), (case, name, estimate)
+            if name != "mass":
+                for found, estimate in zip(ratios, (a, b), strict=True):
+                    found += list(np.ravel(estimate.error / np.maximum(gap, 1e-10)))
+    # the best method's claim; and that of finite volumes, whose error the difference is
+    assert np.median(ratios[0]) < 50
+    assert np.median(ratios[1]) < LEAST_USEFUL
 
 
 @pytest.mark.parametrize("sampler", ["ode", "sde"])
