@@ -118,5 +118,5 @@ class Report:
             mark = "" if record["as_expected"] else "  (not as expected)"
             cases = len(record["cases"])
             count = f"{cases} case{'s' if cases != 1 else ''}"
-            lines.append(f"{record['id']:<8} {record['verdict']:<12} {count:>9}{mark}")
+            lines.append(f"{record['id']:<11} {record['verdict']:<12} {count:>9}{mark}")
         return "\n".join(lines)

@@ -131,6 +131,7 @@ def coupled_rise(
 ) -> PathTest:
     """Run both from one start with one noise and judge every path."""
     n_paths, default = SIZES[context.level]
+    n_paths //= guided.dimension  # a path costs as many times more
     # the Euler rule keeps the order of paths only while its multiplier is positive (T1-discrete)
     narrow = min(1.0, float(guided.mixture.variances.min()))
     times = guided.forward_time(np.linspace(0.0, guided.horizon, 65))

@@ -176,5 +176,6 @@ X4 = Claim(
     cases=rungs_cases,
     gather=gather_rungs,
     confirm=confirm_rungs,
+    cost=6.0,
     note="The witness is a steered path; random sampling will practically never meet it.",
 )

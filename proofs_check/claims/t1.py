@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
 
 from fokker_planck import ReverseProcess
 from fokker_planck.functionals import complement_mass
@@ -58,7 +60,8 @@ def mono_cases(level: Level, seed: int) -> Sequence[Case]:
     if level == "full":
         table += [plane_case("plane-orthogonal", 6, "ode")]
         table += random_cases(20, seed, "T1-mono", components=2)
-        table += random_cases(10, seed, "T1-mono extreme", extreme=True)
+        extreme = random_cases(10, seed, "T1-mono extreme", extreme=True)
+        table += [replace(item, id=f"extreme-{item.id}") for item in extreme]
     return table
 
 
@@ -111,6 +114,8 @@ def gather(item: Case, context: Context) -> Sequence[Evidence]:
     name = "least rise of log P(y)/P(k)"
     test = path_test(process, context, process.strength, 0.0)
     found = [path_evidence(name, test, context, cap_of(process))]
+    if not without_guidance(process):
+        found.append(gram_proof(process))
     if process.dimension == 1:
         found.append(mean_gap(process))
     return found
@@ -133,43 +138,62 @@ def gather_ladder(item: Case, context: Context) -> Sequence[Evidence]:
     return found
 
 
-def comparison_proof(process: ReverseProcess) -> Evidence:
-    r"""Return the proof of what the comparison theorem C2 or C3 asks of the drift.
+def free_posteriors(process: ReverseProcess) -> tuple[dict[int, rg.Expr], rg.Region]:
+    """Return the rivals' posteriors as shares of free log-ratios l_k = log P(y)/P(k).
 
-    The posteriors are shares of free log-ratios l_k = log P(y)/P(k), so that one proof is for all
-    points, times and weights. Orthogonal (or two components): the drift of the coordinate of v_k
-    contains eta P(k), whose derivative in l_j is P(k) P(j) >= 0 for j != k and which rises with
-    eta. One dimension: the term of eta is sum_k P(k) v_k, of one sign.
+    One proof is then for all points, times and weights.
     """
     others = rivals(process)
     ratios = rg.variables([f"l{k}" for k in others])
     shares = rg.shares(0, *(-x for x in ratios))[1:]
-    region: dict[str, tuple[object, object]] = dict.fromkeys(
-        [f"l{k}" for k in others], ("-inf", "inf")
-    )
+    region = rg.Region({f"l{k}": ("-inf", "inf") for k in others})
+    return dict(zip(others, shares, strict=True)), region
+
+
+def gram_proof(process: ReverseProcess) -> Evidence:
+    """Return the proof that sum_k P(k) G_kl >= 0 for every l: what T1 asks of the drift.
+
+    The sum is linear in the posteriors, so that the vertices of their simplex decide: the signs of
+    the entries of G, which are rational numbers.
+    """
+    shares, region = free_posteriors(process)
+    gram = exact_gram(process)
+    decisions = [
+        rg.decide(
+            rg.total([rg.number(gram[min(k, m), max(k, m)]) * p for k, p in shares.items()]),
+            region,
+            name=f"sum_k P(k) G[k,{m}]",
+        )
+        for m in shares
+    ]
+    text = "sum_k P(k) <mu_y - mu_k, mu_y - mu_l> >= 0 for every l, on the whole simplex"
+    return proof_evidence("Gram condition", text, decisions)
+
+
+def comparison_proof(process: ReverseProcess) -> Evidence:
+    r"""Return the proof of what the comparison theorem C2 or C3 asks of the drift.
+
+    Orthogonal (or two components): the drift of the coordinate of v_k
+    contains eta P(k), whose derivative in l_j is P(k) P(j) >= 0 for j != k and which rises with
+    eta. One dimension: the term of eta is sum_k P(k) v_k, of one sign.
+    """
+    shares, region = free_posteriors(process)
     if monotone_kind(process) == "extreme":
         own = float(process.mixture.means[process.target, 0])
-        v = [rg.number(own) - rg.number(float(process.mixture.means[k, 0])) for k in others]
-        sign = 1 if exact_sign(v[0]) > 0 else -1
-        push = rg.total([sign * x * p for x, p in zip(v, shares, strict=True)])
+        v = {k: Fraction(own) - Fraction(float(process.mixture.means[k, 0])) for k in shares}
+        push = rg.total([rg.number(abs(v[k])) * p for k, p in shares.items()])
         decisions = [rg.decide(push, region, name="sum_k P(k) |v_k|")]
         return proof_evidence("drift ordered in eta", "sum_k P(k) |v_k| >= 0", decisions)
     gram = exact_gram(process)
     decisions = []
-    for k, share in zip(others, shares, strict=True):
+    for k, share in shares.items():
         decisions.append(rg.decide(rg.number(gram[k, k]) * share, region, name=f"G P({k})"))
-        for j in others:
+        for j in shares:
             if j != k:
                 slope = rg.derivative(rg.number(gram[k, k]) * share, f"l{j}")
                 decisions.append(rg.decide(slope, region, name=f"d/dl_{j} of G P({k})"))
     text = "the drift in the coordinates of the v_k rises with eta and is quasi-monotone"
     return proof_evidence("quasi-monotone", text, decisions)
-
-
-def exact_sign(x: rg.Expr) -> int:
-    """Return the sign of a constant."""
-    value = x.value
-    return (value > 0) - (value < 0)
 
 
 def _replay(process: ReverseProcess, context: Context, above: float, below: float) -> Witness:
@@ -244,4 +268,5 @@ T1_MONO = Claim(
     gather=gather_ladder,
     confirm=confirm_ladder,
     statements=ladder_statements,
+    cost=4.0,
 )

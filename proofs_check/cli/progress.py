@@ -92,14 +92,14 @@ class Progress:
     def show(self, event: dict[str, Any]) -> None:
         """Print the claims that have finished, up to the first that has not."""
         if event["type"] == "start":
-            click.echo(f"{'claim':<8} {'cases':>9} {'margin / error':>15}   verdict")
+            click.echo(f"{'claim':<11} {'cases':>9} {'margin / error':>15}   verdict")
             self.printed = 0
         for name, row in list(self.rows.items())[self.printed :]:
             if not row.finished:
                 break
             self.printed += 1
             count = f"{len(row.cases)} case{'s' if len(row.cases) != 1 else ''}"
-            click.echo(f"{name:<8} {count:>9} {margins.summary(row.cases):>15}   {row.text}")
+            click.echo(f"{name:<11} {count:>9} {margins.summary(row.cases):>15}   {row.text}")
 
     def __enter__(self) -> Progress:
         return self
