@@ -30,6 +30,8 @@ BATCH = 4096
 MAX_BOXES = 400_000
 #: an infinite range is not cut beyond this: ranges and monotonicity decide there, or nothing does
 FARTHEST = 1e6
+#: points tried at random before giving up
+POINTS = 20_000
 #: a box thinner than this many units in the last place of its ends is not cut further
 THINNEST = 64
 
@@ -189,10 +191,14 @@ def search(
         if np.isnan(place[open_]).any():
             index = int(np.flatnonzero(open_ & np.isnan(place))[0])
             stuck = _named(region, low[:, index], high[:, index], float(lower[index]))
+            if (last := _scattered(tape, region, lows, highs)) is not None:
+                return done("refuted", **last)
             return done("undecided", reason=f"a box too thin to cut stays open: {stuck}")
         if examined >= max_boxes:
             index = int(np.flatnonzero(open_)[np.argmin(lower[open_])])
             stuck = _named(region, low[:, index], high[:, index], float(lower[index]))
+            if (last := _scattered(tape, region, lows, highs)) is not None:
+                return done("refuted", **last)
             return done("undecided", reason=f"{examined} boxes were not enough; open: {stuck}")
         chosen = np.flatnonzero(open_)
         left_high, right_low = high[:, chosen].copy(), low[:, chosen].copy()
@@ -249,6 +255,31 @@ def _witness(
             if region.contains(point) and (best is None or value < best[2]):
                 best = (int(index), point, value)
     return best
+
+
+def _scattered(
+    tape: Tape, region: Region, lows: list[float], highs: list[float]
+) -> dict[str, object] | None:
+    """Try points all over the region where the boxes came to no end, most of them near 0 or an end.
+
+    The last resort: in many unbounded directions boxes are cut one direction after the other.
+    """
+    rng = np.random.default_rng(POINTS)
+    low, high = np.array(lows)[:, None], np.array(highs)[:, None]
+    far = rng.standard_cauchy((low.size, POINTS)).round(3)
+    flat = np.isfinite(low) & np.isfinite(high)
+    with np.errstate(all="ignore"):
+        even = low + rng.random(far.shape) * (high - low)
+    start = np.where(np.isfinite(low), low, 0.0)
+    points = np.where(flat, even, np.where(np.isfinite(low), start + np.abs(far), far))
+    points = np.where(np.isinf(low) & np.isfinite(high), high - np.abs(far), points)
+    points = np.clip(points, low, high)
+    values = tape.enclose(points, points)
+    everywhere = np.ones(POINTS, dtype=bool)
+    found = _witness(tape, region, points, points, points, values, everywhere)
+    if found is None:
+        return None
+    return {"witness": found[1], "value": found[2], "box": np.concatenate([low, high], axis=1)}
 
 
 def _inside(low: Array, high: Array) -> Array:
