@@ -187,6 +187,24 @@ def pull(process: ReverseProcess, c: Clock) -> tuple[Expr, Expr]:
     return -c.rate - speed / s, speed * c.signal / s
 
 
+def guided(
+    process: ReverseProcess,
+    x: Sequence[Expr],
+    alpha: Expr,
+    beta: Expr,
+    masses: dict[int, Expr],
+) -> list[Expr]:
+    """Return the drift (2.1) at x from alpha, beta and the posteriors of the rivals."""
+    y = single(process)
+    assert y is not None
+    mu, eta = mean(process, y), fraction(process.strength)
+    out = []
+    for i, xi in enumerate(x):
+        ways = [(mu[i] - mean(process, k)[i], mass) for k, mass in masses.items()]
+        out.append(alpha * xi + beta * rg.total([mu[i], *(eta * v * p for v, p in ways if v)]))
+    return out
+
+
 def _log_density(process: ReverseProcess, c: Clock, k: int, x: Sequence[Expr]) -> Expr:
     """Return log w_k + log p_t(x|k) but for the constant, which all components share."""
     d = process.dimension
@@ -248,7 +266,6 @@ def symbolic(process: ReverseProcess) -> Symbolic:
     x = rg.variables(names)
     (tau,) = rg.variables("tau")
     c = clock(process, fraction(process.stop) + fraction(process.horizon) - tau)
-    eta = fraction(process.strength)
     level = fraction(process.noise_level)
     noise = level * rg.sqrt(2 * c.diffusivity) if level else rg.number(0)
     y, others = single(process), rivals(process)
@@ -258,11 +275,7 @@ def symbolic(process: ReverseProcess) -> Symbolic:
         ratios = affine_log_ratios(process, c, {k: inner(v, x) for k, v in ways.items()})
         masses = guidance_masses(ratios)
         alpha, beta = pull(process, c)
-        drift = [
-            alpha * x[i]
-            + beta * rg.total([mu[i], *(eta * v[i] * masses[k] for k, v in ways.items())])
-            for i in range(d)
-        ]
+        drift = guided(process, x, alpha, beta, masses)
         posterior = rg.shares(0, *(-one for one in ratios.values()))[0]
         return Symbolic(process, names, "tau", tuple(drift), noise, ratios, posterior, c)
     own = [k for k in process.mixture.members(process.target).tolist()]
@@ -271,7 +284,7 @@ def symbolic(process: ReverseProcess) -> Symbolic:
     a, b = rg.lse(*(logs[k] for k in own)), rg.lse(*logs.values())
     if len(own) == 1:
         a = logs[own[0]]
-    speed = (1 + level**2) * c.diffusivity
+    speed, eta = (1 + level**2) * c.diffusivity, fraction(process.strength)
     score = [(1 + eta) * rg.derivative(a, n) - eta * rg.derivative(b, n) for n in names]
     drift = [-c.rate * xi + speed * s for xi, s in zip(x, score, strict=True)]
     posterior = rg.total(rg.shares(*logs.values())[: len(own)])

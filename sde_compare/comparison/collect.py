@@ -68,7 +68,7 @@ def _times(p: Terms, q: Terms) -> Terms:
 
 def collected(e: Expr) -> Expr | None:
     """Return a sum with equal terms taken together, None if that makes nothing shorter."""
-    if e.rule != "add":
+    if e.rule not in ("add", "mul"):
         return None
     collector = _Collector()
     found = collector.terms(e)

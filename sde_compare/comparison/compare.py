@@ -353,4 +353,4 @@ def _stepped(d: Described, free: str) -> Described:
         return d
     h, *x = variables([free, *d.names])
     terms: tuple[Expr, ...] = tuple(xi + h * f for xi, f in zip(x, d.terms, strict=True))
-    return Described(d.process, d.names, d.time, terms, d.amplitude)
+    return Described(d.process, d.names, d.time, terms, d.amplitude, stepped=True)

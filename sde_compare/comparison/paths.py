@@ -17,6 +17,8 @@ from sde_compare.estimators import clopper_pearson_limits
 from sde_compare.regions import Region
 
 CONFIDENCE = 0.99
+#: stands for infinite or undefined gaps, far from overflow
+HUGE = 1e100
 
 
 @dataclass(frozen=True)
@@ -128,11 +130,16 @@ def conclude(
         columns = [np.asarray(z).reshape(-1, len(names)) for z in (x, y)]
         return np.where(inside(columns[0]) & inside(columns[1]), 1.0, -1.0)
 
+    def measured(x: Any, y: Any, tau: float) -> Any:
+        # paths that run off to infinity, outside the region, are not judged
+        with np.errstate(all="ignore"):
+            return np.nan_to_num(gap(x, y, tau), nan=-HUGE, posinf=HUGE, neginf=-HUGE)
+
     def cushioned(x: Any, y: Any, tau: float) -> Any:
         size = np.maximum(np.abs(x), np.abs(y))
         size = size if size.ndim == 1 else size.max(axis=1)
         steps_done = 1 + tau / lower.process.horizon * n_steps
-        return gap(x, y, tau) + 8 * EPS * steps_done * (1 + size)
+        return measured(x, y, tau) + 8 * EPS * steps_done * (1 + np.minimum(size, HUGE))
 
     run = couple(
         lower.process,
@@ -143,7 +150,7 @@ def conclude(
         rule=rule,
         starts=_starts(lower, upper, laws),
         refine=1 if discrete else refine,
-        observables={"gap": gap, "inside": within, "cushioned": cushioned},
+        observables={"gap": measured, "inside": within, "cushioned": cushioned},
         times=[0.0],
         threads=threads,
     )
@@ -151,8 +158,8 @@ def conclude(
     for one in (run, run.refined):
         if one is not None:
             stay &= one.minimum["inside"] > 0
-    lost = not all(
-        np.isfinite(one.minimum["gap"]).all() for one in (run, run.refined) if one is not None
+    lost = any(
+        (np.abs(one.minimum["gap"]) >= HUGE).any() for one in (run, run.refined) if one is not None
     )
     if lost and lower.terms is not None and upper.terms is not None and not discrete:
         # a drift that is not defined outside the region: paths are judged by themselves

@@ -11,6 +11,7 @@ from sde_compare.comparison.hypotheses import (
     NEEDS_EXPRESSION,
     Hypothesis,
     bounded,
+    joined,
     nonnegative,
     rank_of,
     vanishing,
@@ -101,16 +102,10 @@ def hypotheses(theorem: Theorem, s: Setting) -> tuple[Hypothesis, ...]:
     found = [s.start, same_noise(s.lower, s.upper, s.region, s.max_boxes)]
     if theorem.id in ("ikeda-watanabe", "geiss-manthey"):
         found += modulus(s.lower, s.region, s.modulus, s.max_boxes)
-    if s.view.links and s.view.link_region is not None:
-        found.append(
-            vanishing(
-                "closed",
-                "the log-ratios obey a system of their own: W b(x) = F(W x)",
-                s.view.links,
-                s.view.link_region,
-                s.max_boxes,
-            )
-        )
+    if s.view.abstract is not None and s.order.kind == "log-ratios":
+        text = "the log-ratios obey a system of their own: W b(x) = F(W x)"
+        brief = s.view.abstract
+        found.append(vanishing("closed", text, brief.links, brief.region, s.max_boxes))
     return (*found, _drifts(s), *_carrier(theorem, s))
 
 
@@ -119,6 +114,14 @@ def _drifts(s: Setting) -> Hypothesis:
     statement = f"the {what} are ordered, {s.order}: lower <= upper"
     if s.view.gap is None:
         return sampled.ordered(statement, *s.numeric, s.order, s.sampler())
+    brief = s.view.abstract
+    if brief is not None:
+        parts = [
+            nonnegative("ordered", statement, brief.gap, brief.region, s.max_boxes),
+            nonnegative("ordered", statement, brief.signs, brief.times, s.max_boxes),
+        ]
+        if all(part.status == "proved" for part in parts):
+            return joined(parts)
     return nonnegative("ordered", statement, s.view.gap, s.view.region, s.max_boxes)
 
 

@@ -8,12 +8,14 @@ multiple for any W. For log-ratios the system in q is written down itself,
 .. math:: q_j' = \alpha q_j + \beta\,(\langle w_j, \mu_y\rangle
                  + \eta \sum_k \langle w_j, v_k\rangle P_k(q)),
 
-on all of space and all times at once, and compared with W b in exact arithmetic.
+on all of space and all times at once. That W b has this form, and that the difference of two
+strengths is :math:`(\eta' - \eta)\beta \sum_k \langle w_j, v_k\rangle P_k`, is checked in exact
+arithmetic for all alpha, beta and log-ratios, as free variables; there remains beta >= 0.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fokker_planck.model import ReverseProcess
@@ -37,6 +39,7 @@ from sde_compare.symbolic import (
     clock,
     fraction,
     guidance_masses,
+    guided,
     inner,
     isotropic,
     mean,
@@ -59,6 +62,7 @@ class Described:
     terms: tuple[Expr, ...] | None = None
     amplitude: tuple[Expr, ...] | None = None
     why: str = ""
+    stepped: bool = False
 
     @property
     def discrete(self) -> bool:
@@ -110,15 +114,31 @@ class Side:
 
 
 @dataclass(frozen=True, eq=False)
+class Abstract:
+    """Two strengths of one model, with alpha, beta >= 0 and the log-ratios as free variables.
+
+    ``gap`` and ``links`` are on ``region``; ``signs``, on ``times``, say that beta >= 0.
+    """
+
+    region: Region
+    gap: list[Condition]
+    links: list[tuple[str, Expr]]
+    times: Region
+    signs: list[Condition]
+
+
+@dataclass(frozen=True, eq=False)
 class View:
-    """Both processes in the coordinates of the order, on a region."""
+    """Both processes in the coordinates of the order, on a region.
+
+    Without expressions ``gap`` is None; ``refutable`` is whether every point is a state.
+    """
 
     region: Region
     gap: list[Condition] | None
     sides: dict[str, Side | None]
     refutable: bool = True
-    links: list[tuple[str, Expr]] = field(default_factory=list)
-    link_region: Region | None = None
+    abstract: Abstract | None = None
 
 
 def _multiple_of_identity(j: list[list[Expr]]) -> bool:
@@ -149,22 +169,38 @@ def plain_side(terms: tuple[Expr, ...], names: tuple[str, ...], order: Order) ->
     return Side(slopes, feed)
 
 
-def _known_rise(lower: Described, upper: Described, order: Order) -> list[Expr | None]:
-    """Return the rows of W (h - f) in a form that shows signs, for two strengths of one model."""
-    a, b = lower.process, upper.process
-    plain: list[Expr | None] = [None] * len(order.rows)
-    if not (isinstance(a, ReverseProcess) and isinstance(b, ReverseProcess)):
-        return plain
-    if not share_classifier(a, b) or a.noise_level != b.noise_level or a.horizon != b.horizon:
-        return plain
-    if single(a) is None or not isotropic(a):
-        return plain
-    found = symbolic(a)
-    masses, beta = guidance_masses(found.log_ratios), pull(a, found.clock)[1]
-    more = fraction(b.strength) - fraction(a.strength)
-    ways = ratio_rows(a)
-    pushes = [[(inner(row, v), masses[k]) for k, v in ways.items()] for row in order.rows]
-    return [more * beta * total([g * p for g, p in push if g] or [0]) for push in pushes]
+def abstracted(lower: Any, upper: Any, order: Order, beta: Expr, times: Region) -> Abstract | None:
+    """Return what order and form of two strengths of one model come down to; None for others."""
+    if not (isinstance(lower, ReverseProcess) and isinstance(upper, ReverseProcess)):
+        return None
+    same = lower.noise_level == upper.noise_level and lower.horizon == upper.horizon
+    if not same or not share_classifier(lower, upper):
+        return None
+    if single(lower) is None or not isotropic(lower):
+        return None
+    y, w = single(lower), order.rows
+    assert y is not None
+    ratios = dict(zip(rivals(lower), variables([f"l{k}" for k in rivals(lower)]), strict=True))
+    x = variables([f"x{i}" for i in range(lower.dimension)])
+    a, b = variables("alpha beta")
+    masses, ways = guidance_masses(ratios), ratio_rows(lower)
+
+    def push(row: list[Any]) -> Expr:
+        return total([g * masses[k] for k, v in ways.items() if (g := inner(row, v))] or [0])
+
+    drifts = [guided(p, x, a, b, masses) for p in (lower, upper)]
+    more = fraction(upper.strength) - fraction(lower.strength)
+    gap: list[Condition] = []
+    links = []
+    for row, label in zip(w, order.labels, strict=True):
+        f, h = (combination(row, drift) for drift in drifts)
+        gap.append((f"rise of {label}", h - f, more * b * push(row) if more else number(0)))
+        for name, e, p in zip(SIDES, (f, h), (lower, upper), strict=True):
+            inside = total([inner(row, mean(p, y)), fraction(p.strength) * push(row)])
+            links.append((f"{label} of {name}", e - (a * combination(row, x) + b * inside)))
+    free = [n.value for n in (*x, *ratios.values(), a)]
+    region = Region({**dict.fromkeys(free, ("-inf", "inf")), "beta": (0, "inf")})
+    return Abstract(region, gap, links, times, [("beta", beta, None)])
 
 
 def plain_view(
@@ -174,7 +210,7 @@ def plain_view(
     gap = None
     if lower.terms is not None and upper.terms is not None:
         rise = [h - f for f, h in zip(lower.terms, upper.terms, strict=True)]
-        forms = equals if equals is not None else _known_rise(lower, upper, order)
+        forms = equals if equals is not None else [None] * len(order.rows)
         gap = [
             (f"rise of {label}", combination(row, rise), form)
             for label, row, form in zip(order.labels, order.rows, forms, strict=True)
@@ -183,7 +219,15 @@ def plain_view(
         name: None if d.terms is None else plain_side(d.terms, d.names, order)
         for name, d in zip(SIDES, (lower, upper), strict=True)
     }
-    return View(region, gap, sides)
+    brief = None
+    a = lower.process
+    if equals is None and isinstance(a, ReverseProcess) and lower.terms and not lower.stepped:
+        tau = variables([lower.time])[0]
+        c = clock(a, fraction(a.stop) + fraction(a.horizon) - tau)
+        times = Region({lower.time: region.ranges[lower.time]})
+        if isotropic(a) and single(a) is not None:
+            brief = abstracted(a, upper.process, order, pull(a, c)[1], times)
+    return View(region, gap, sides, abstract=brief)
 
 
 def ratio_view(
@@ -237,24 +281,15 @@ def ratio_view(
     def shown(e: Expr) -> Expr:  # where rows are dependent only q = W x is reached
         return e if independent else substitute(e, back)
 
-    more = fraction(upper.strength) - fraction(lower.strength)
-    gap: list[Condition] = []
-    for j in range(m):
-        rise = drifts["upper"][j] - drifts["lower"][j]
-        factored = total([0]) if more == 0 else more * beta * push(j)
-        gap.append((f"rise of {order.labels[j]}", shown(rise), shown(factored)))
+    gap: list[Condition] = [
+        (f"rise of {label}", shown(h - f), None)
+        for label, f, h in zip(order.labels, drifts["lower"], drifts["upper"], strict=True)
+    ]
     sides: dict[str, Side | None] = {}
     for name in SIDES:
         slopes = [[shown(derivative(f, f"q{i}")) for i in range(m)] for f in drifts[name]]
         sides[name] = Side(slopes, [])
     names = [f"q{j}" for j in range(m)] if independent else list(x_names)
     whole = Region({**dict.fromkeys(names, ("-inf", "inf")), **region.ranges})
-    links = []
-    if step is None:
-        for name, p in zip(SIDES, (lower, upper), strict=True):
-            terms = symbolic(p).drift
-            for j in range(m):
-                gap_here = combination(w[j], terms) - substitute(drifts[name][j], back)
-                links.append((f"{order.labels[j]} of the {name} drift", gap_here))
-    link_region = Region({**dict.fromkeys(x_names, ("-inf", "inf")), **region.ranges})
-    return View(whole, gap, sides, independent, links, link_region)
+    brief = abstracted(lower, upper, order, beta, region)
+    return View(whole, gap, sides, independent, brief)
