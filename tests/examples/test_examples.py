@@ -69,6 +69,15 @@ def test_class_laws(capsys):
     assert np.interp(flowed_median(), points, values) == pytest.approx(0.5, abs=1e-3 + error)
 
 
+def test_compare_own_drifts(capsys):
+    found = run("compare_own_drifts")
+    assert found["cooperation"].applies and found["cooperation"].theorem.id == "kamke-mueller"
+    assert not found["dip"].applies and found["dip"].conclusion.real == 0
+    witness = found["dip"].hypothesis("ordered").witness
+    assert abs(float(witness["x"]) - 0.4142) < 1e-3
+    assert found["guidance"].applies and capsys.readouterr().out.count("conclusion on paths") == 3
+
+
 def flowed_median():
     """Integrate dx = (x + s_1 + 2 (s_1 - s)) dtau from 0, with uniform classes around -1 and 1."""
 
