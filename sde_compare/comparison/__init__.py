@@ -10,10 +10,11 @@
 The theorems, their hypotheses and proofs: docs/theory.md, C2, C3 and C7.
 """
 
-from sde_compare.comparison.compare import Comparison, compare
+from sde_compare.comparison.compare import compare
 from sde_compare.comparison.hypotheses import Hypothesis
 from sde_compare.comparison.order import Order
 from sde_compare.comparison.paths import Conclusion
+from sde_compare.comparison.result import Comparison
 from sde_compare.comparison.system import Diffusion, StepMap, System, step_map, system
 from sde_compare.comparison.theorems import THEOREMS, Theorem
 

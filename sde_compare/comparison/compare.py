@@ -2,103 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from fokker_planck.model import GaussianMixture, atoms
-from fokker_planck.model.checks import one_of, real_array, shown, whole_number
+from fokker_planck.model.checks import one_of, whole_number
 from sde_compare.comparison.hypotheses import Hypothesis, nonnegative, rank_of
+from sde_compare.comparison.inputs import checked_laws, checked_pair, checked_region
 from sde_compare.comparison.linear import identity
 from sde_compare.comparison.order import Order, make_order
-from sde_compare.comparison.paths import Conclusion, conclude, is_whole
-from sde_compare.comparison.sampled import Sampler
-from sde_compare.comparison.start import Laws, ordered_start
-from sde_compare.comparison.steps import exact_steps
-from sde_compare.comparison.system import Evaluated, StepMap
+from sde_compare.comparison.paths import conclude, is_whole
+from sde_compare.comparison.result import Comparison
+from sde_compare.comparison.setting import make_setting
 from sde_compare.comparison.theorems import THEOREMS, Setting, Theorem, hypotheses, misfit
-from sde_compare.comparison.views import Described, View, described, plain_view, ratio_view
-from sde_compare.regions import Expr, Region, derivative, proof_of, variables
-from sde_compare.rules import RULES, time_nodes
+from sde_compare.regions import Region, derivative
+from sde_compare.rules import RULES
 
 MAX_BOXES = 100_000
 MODES = ("auto", *THEOREMS)
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """What a comparison theorem says of two processes: hypotheses and conclusion apart.
-
-    Attributes
-    ----------
-    theorem : Theorem or None
-        The theorem whose hypotheses are listed; None if none speaks about the pair or a
-        hypothesis of each is refuted.
-    reasons : dict of str to str
-        Why theorems do not apply, by id.
-    hypotheses : tuple of Hypothesis
-        Of the theorem, or of the one that came closest.
-    conclusion : Conclusion or None
-        Evidence from coupled paths; None if none were asked for.
-    order, region
-        What was compared, and where.
-    """
-
-    theorem: Theorem | None
-    reasons: dict[str, str]
-    hypotheses: tuple[Hypothesis, ...]
-    conclusion: Conclusion | None
-    order: Order
-    region: Region
-    title: str = field(repr=False, default="")
-
-    @property
-    def applies(self) -> bool:
-        """Whether all hypotheses of the theorem are proved."""
-        return self.theorem is not None and all(h.status == "proved" for h in self.hypotheses)
-
-    def hypothesis(self, name: str) -> Hypothesis:
-        """Return the hypothesis of that name.
-
-        Raises
-        ------
-        ValueError
-            If there is none.
-        """
-        for one in self.hypotheses:
-            if one.name == name:
-                return one
-        names = tuple(h.name for h in self.hypotheses)
-        raise ValueError(f"name must be one of {', '.join(names)}, got {shown(name)}")
-
-    def proof(self) -> dict[str, Any]:
-        """Return the proof of all hypotheses as data, which ``regions.replay`` checks.
-
-        Raises
-        ------
-        ValueError
-            If the theorem does not apply, naming the first hypothesis that is not proved.
-        """
-        open_ = [h for h in self.hypotheses if h.status != "proved"]
-        if self.theorem is None or open_:
-            name = open_[0].name if open_ else "theorem"
-            raise ValueError(f"hypotheses must be proved for a proof, got {name!r} not proved")
-        words = "; ".join(f"{h.statement} ({h.detail})" for h in self.hypotheses if not h.decisions)
-        decisions = [d for h in self.hypotheses for d in h.decisions]
-        return proof_of(f"{self.title} by {self.theorem.name}", words, decisions)
-
-    def __str__(self) -> str:
-        lines = [f"order: {self.order}; region: {self.region}"]
-        if self.theorem is not None:
-            word = "applies" if self.applies else "not known to apply"
-            lines.append(f"theorem: {self.theorem}: {word}")
-        else:
-            lines.append("theorem: none applies")
-            lines += [f"  {name}: {why}" for name, why in self.reasons.items()]
-        lines += ["hypotheses:", *(f"  {h}" for h in self.hypotheses)] if self.hypotheses else []
-        lines.append(f"conclusion on paths: {self.conclusion or 'not tested'}")
-        return "\n".join(lines)
 
 
 def compare(
@@ -165,14 +84,14 @@ def compare(
     n_paths = whole_number("n_paths", n_paths, minimum=0)
     refine = whole_number("refine", refine, minimum=2)
     max_boxes = whole_number("max_boxes", max_boxes, minimum=1)
-    a, b = _pair(lower, upper)
+    a, b = checked_pair(lower, upper)
     names, time = a.names, a.time
     found = make_order(order, lower, upper, names, time)
     if equals is not None and len(equals) != len(found.rows):
         raise ValueError(f"equals must have {len(found.rows)} forms, got {len(equals)}")
-    whole = _region(region, names, time, lower.horizon)
+    whole = checked_region(region, names, time, lower.horizon)
     discrete = a.discrete or theorem == "step-map"
-    laws = _laws(starts, lower, upper)
+    laws = checked_laws(starts, lower, upper)
     reasons: dict[str, str] = {}
     best: tuple[Theorem | None, tuple[Hypothesis, ...]] = (None, ())
     turned, monotone = _by_coordinate(found, names, whole, max_boxes)
@@ -182,7 +101,7 @@ def compare(
         )
     else:
         limits = (modulus, max_boxes)
-        setting = _setting(a, b, turned, whole, discrete, laws, equals, rule, n_steps, limits)
+        setting = make_setting(a, b, turned, whole, discrete, laws, equals, rule, n_steps, limits)
         if isinstance(setting, str):
             reasons["any"] = setting
         else:
@@ -203,59 +122,6 @@ def compare(
             threads=threads,
         )
     return Comparison(best[0], reasons, best[1], conclusion, found, whole, f"order of {found}")
-
-
-def _pair(lower: Any, upper: Any) -> tuple[Described, Described]:
-    for field_, process in (("lower", lower), ("upper", upper)):
-        if not all(hasattr(process, name) for name in ("dimension", "horizon", "initial")):
-            raise ValueError(f"{field_} must be a process, got {shown(process)}")
-    for name in ("dimension", "horizon"):
-        p, q = getattr(lower, name), getattr(upper, name)
-        if p != q:
-            raise ValueError(f"{name} must be the same for both processes, got {p} and {q}")
-    if isinstance(lower, StepMap) != isinstance(upper, StepMap):
-        raise ValueError(f"upper must be a step map if lower is one, got {shown(upper)}")
-    given = [p for p in (lower, upper) if hasattr(p, "terms")]
-    names = given[0].names if given else None
-    time = given[0].time if given else "tau"
-    a, b = described(lower, names, time), described(upper, names, time)
-    if (a.names, a.time) != (b.names, b.time):
-        raise ValueError(
-            f"names must be the same for both, got {(*a.names, a.time)} and {(*b.names, b.time)}"
-        )
-    return a, b
-
-
-def _region(given: Any, names: tuple[str, ...], time: str, horizon: float) -> Region:
-    """Return ranges for all coordinates and the whole time interval."""
-    own = Region(given).ranges if given else {}
-    if extra := [n for n in own if n not in names]:
-        raise ValueError(
-            f"region must bound coordinates {names} (time is 0..{horizon:g}), got {extra[0]!r}"
-        )
-    full: dict[str, Any] = {n: own.get(n, ("-inf", "inf")) for n in names}
-    return Region({**full, time: (0, horizon)})
-
-
-def _laws(starts: Any, lower: Any, upper: Any) -> Laws:
-    if starts is None:
-        return lower.initial, upper.initial
-    wanted = (
-        f"starts must be two laws or points in dimension {lower.dimension}, got {shown(starts)}"
-    )
-    try:
-        pair = list(starts)
-    except TypeError:
-        raise ValueError(wanted) from None
-    laws = [
-        s
-        if isinstance(s, GaussianMixture)
-        else atoms(np.atleast_1d(real_array("starts", s))[None], [1.0])
-        for s in pair
-    ]
-    if len(laws) != 2 or any(law.dimension != lower.dimension for law in laws):
-        raise ValueError(wanted)
-    return laws[0], laws[1]
 
 
 def _by_coordinate(
@@ -294,63 +160,3 @@ def _best(
     if best is None:
         return None, ()
     return (best[0] if rank_of(best[1])[0] == 0 else None), best[1]
-
-
-def _setting(
-    a: Described,
-    b: Described,
-    order: Order,
-    region: Region,
-    discrete: bool,
-    laws: Laws,
-    equals: Any,
-    rule: str,
-    n_steps: int,
-    limits: tuple[str | None, int],
-) -> Setting | str:
-    """Return what hypotheses are about, or why there is nothing that they could be about."""
-    stepped = discrete and not a.discrete
-    numeric = [Evaluated(d.terms, d.names, d.time) if d.terms else d.process.drift for d in (a, b)]
-    view_region = region
-    if stepped:
-        nodes = time_nodes(a.process, n_steps)
-        short, long = exact_steps(nodes.tolist())
-        if order.kind == "log-ratios":
-            ends = a.process.forward_time(nodes[1:])
-            view_region = Region({"u": (min(ends), max(ends)), "h": (short, long)})
-        elif rule != "euler":
-            return f"rule must be euler for the order of coordinates, got {rule!r}"
-        else:
-            free = next(n for n in ("h", "step", "step_size") if n not in (*a.names, a.time))
-            view_region = Region({**region.ranges, free: (short, long)})
-            numeric = [_euler(f, float(short)) for f in numeric]
-            a, b = (_stepped(d, free) for d in (a, b))
-    if order.kind == "log-ratios":
-        if not is_whole(region, a.names):
-            raise ValueError(f"region must be left out for order 'log-ratios', got {region}")
-        if a.terms is None or b.terms is None:
-            return a.why or b.why
-        times_ = view_region if stepped else Region({"tau": region.ranges[a.time]})
-        made: View = ratio_view(a.process, b.process, order, times_, rule if stepped else None)
-    else:
-        made = plain_view(a, b, order, view_region, equals)
-    return Setting(
-        *(a, b, order, made, region, discrete, ordered_start(laws, order)),
-        numeric=(numeric[0], numeric[1]),
-        sampler=lambda: Sampler(region, a.names, a.time, laws[0]),
-        modulus=limits[0],
-        max_boxes=limits[1],
-    )
-
-
-def _euler(f: Any, h: float) -> Any:
-    return lambda x, tau: x + h * np.asarray(f(x, tau))
-
-
-def _stepped(d: Described, free: str) -> Described:
-    """Return the Euler step map of a drift, with the step size as a variable."""
-    if d.terms is None:
-        return d
-    h, *x = variables([free, *d.names])
-    terms: tuple[Expr, ...] = tuple(xi + h * f for xi, f in zip(x, d.terms, strict=True))
-    return Described(d.process, d.names, d.time, terms, d.amplitude, stepped=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from fokker_planck.model import GuidedProcess, Process
 from fokker_planck.model.checks import one_of
+from sde_compare.comparison.described import Described
 from sde_compare.comparison.hypotheses import (
     NEEDS_EXPRESSION,
     Condition,
@@ -24,7 +25,6 @@ from sde_compare.comparison.hypotheses import (
     vanishing,
 )
 from sde_compare.comparison.system import Diffusion, used
-from sde_compare.comparison.views import Described
 from sde_compare.regions import Expr, Region, derivative, product
 
 MODULI = ("lipschitz", "hoelder-1/2")

@@ -15,8 +15,8 @@ from numpy.random import SFC64, Generator, SeedSequence
 from numpy.typing import NDArray
 
 from fokker_planck.model import GaussianMixture, content_seed
+from sde_compare.comparison.described import Described
 from sde_compare.comparison.system import Evaluated
-from sde_compare.comparison.views import Described
 from sde_compare.pairs import placed
 from sde_compare.regions import Function
 

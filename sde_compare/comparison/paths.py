@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fokker_planck.model import Dynamics, GaussianMixture
+from sde_compare.comparison.described import Described
 from sde_compare.comparison.own_paths import EPS, Laws, euler, iterated
-from sde_compare.comparison.views import Described
 from sde_compare.couplings import CoupledPaths, couple
 from sde_compare.crossings import crossings
 from sde_compare.estimators import clopper_pearson_limits

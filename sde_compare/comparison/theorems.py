@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sde_compare.comparison import sampled
+from sde_compare.comparison.described import SIDES, Described
 from sde_compare.comparison.hypotheses import (
     NEEDS_EXPRESSION,
     Hypothesis,
@@ -18,7 +19,7 @@ from sde_compare.comparison.hypotheses import (
 )
 from sde_compare.comparison.noise import modulus, own_noise, same_noise
 from sde_compare.comparison.order import Order
-from sde_compare.comparison.views import SIDES, Described, Side, View
+from sde_compare.comparison.views import Side, View
 from sde_compare.regions import Region
 
 
