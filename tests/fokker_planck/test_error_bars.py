@@ -46,7 +46,7 @@ PAIRS = (
     *(("line-ode", range(k, k + 10)) for k in range(0, 20, 10)),
     *(("line-sde", range(k, k + 5)) for k in range(20, 40, 5)),
     *(("plane-ode", range(k, k + 6)) for k in range(40, 52, 6)),
-    *(("plane-sde", range(k, k + 2)) for k in range(52, 60, 2)),
+    *(("plane-sde", range(k, k + 4)) for k in range(52, 60, 4)),
 )
 
 

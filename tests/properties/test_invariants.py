@@ -23,7 +23,7 @@ SETTINGS = {
     ("central", 1): (1e-6, 1e-5, 3),
     ("central", 2): (1e-5, 1e-2, 2),
     ("finite-volume", 1): (1e-6, 1e-3, 3),
-    ("finite-volume", 2): (1e-2, 1e-1, 1),
+    ("finite-volume", 2): (5e-2, 1e-1, 1),
 }
 NOISE = {"characteristics": 0.0, "spectral": 1.0, "central": 1.0, "finite-volume": 1.0}
 CASES = list(SETTINGS)
