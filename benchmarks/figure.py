@@ -107,7 +107,7 @@ def _label(ax: Axes, drawn: list[tuple[str, str, Array, bool]]) -> None:
                 fontweight="bold" if mine else "normal",
                 zorder=5,
             )
-            here = text.get_window_extent().padded(2)
+            here = text.get_window_extent().padded(4)
             held = (here.min < ink) & (ink < here.max)
             cost = 0.1 * k + held.all(axis=1).sum()
             cost += 300 * sum(here.overlaps(other) for other in taken)
@@ -135,7 +135,7 @@ def draw(rows: list[Row]) -> Figure:
         for ax, name in zip(panels.flat, names, strict=False)
     ]
     left, right = panels[0, 0].get_xlim()
-    panels[0, 0].set_xlim(left, 4 * right)
+    panels[0, 0].set_xlim(left / 8, 4 * right)
     bottom, top = panels[0, 0].get_ylim()
     panels[0, 0].set_ylim(bottom / 4, 3 * top)
     for ax in panels[:, 0]:
