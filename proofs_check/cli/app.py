@@ -19,6 +19,7 @@ from proofs_check.cli.browse import list_claims, show_claim
 from proofs_check.cli.figures import figures
 from proofs_check.cli.numerics import sample, solve
 from proofs_check.cli.replay import replay
+from proofs_check.cli.threshold import threshold
 from proofs_check.cli.verify import verify
 
 PROGRAM = "proofs-check"
@@ -55,7 +56,7 @@ def group(debug: bool) -> None:
     """
 
 
-for _command in (verify, list_claims, show_claim, figures, solve, sample, replay):
+for _command in (verify, list_claims, show_claim, figures, solve, sample, replay, threshold):
     group.add_command(_command)
 
 
