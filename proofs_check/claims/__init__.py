@@ -2,6 +2,7 @@
 
 from proofs_check.claims import (
     curvature,
+    d1,
     e1,
     e2,
     g0,
@@ -26,6 +27,7 @@ CLAIMS = (
     e2.CLAIM,
     curvature.K1,
     curvature.K2,
+    d1.CLAIM,
     i4.CLAIM,
     s0.CLAIM,
     g0.CLAIM,
