@@ -38,12 +38,17 @@ def plain(x: Any) -> Any:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write strict JSON to a temporary name in the same folder, then replace the file."""
+    """Write strict JSON, replacing the file as a whole."""
     text = json.dumps(plain(data), indent=1, allow_nan=False, ensure_ascii=False)
+    write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write to a temporary name in the same folder, then replace the file."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:

@@ -19,10 +19,13 @@ from proofs_check.cli.browse import list_claims, show_claim
 from proofs_check.cli.figures import figures
 from proofs_check.cli.numerics import sample, solve
 from proofs_check.cli.replay import replay
+from proofs_check.cli.sweep import sweep
 from proofs_check.cli.threshold import threshold
 from proofs_check.cli.verify import verify
 
 PROGRAM = "proofs-check"
+#: what a command keeps when it is stopped
+KEPT = {"verify": "claims", "sweep": "cells"}
 
 
 def print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -56,7 +59,7 @@ def group(debug: bool) -> None:
     """
 
 
-for _command in (verify, list_claims, show_claim, figures, solve, sample, replay, threshold):
+for _command in (verify, list_claims, show_claim, figures, solve, sample, sweep, replay, threshold):
     group.add_command(_command)
 
 
@@ -93,8 +96,8 @@ def stopped(how: str, arguments: Sequence[str]) -> None:
     """Say that the run was stopped and, where something is kept, how it goes on."""
     command = next((word for word in arguments if not word.startswith("-")), "")
     line = f"{PROGRAM}: {how}"
-    if command == "verify":
-        line += f"; finished claims are kept; resume: {shlex.join([PROGRAM, *arguments])}"
+    if command in KEPT:
+        line += f"; finished {KEPT[command]} are kept; resume: {shlex.join([PROGRAM, *arguments])}"
     say(line)
 
 
