@@ -31,17 +31,19 @@ def figures(
     stored: bool,
     quiet: bool,
 ) -> int:
-    """Draw figures NAME ... (default: all) as PDF, SVG and PNG into the folder --out.
+    """Draw figures NAME ... as PDF, SVG and PNG into the folder --out.
+
+    Default: all that --list does not mark as drawn by name only.
 
     What is drawn is first computed and stored, as JSON with errors, in DIR/figures/data.
     """
-    from proofs_check.figures import TITLES
+    from proofs_check.figures import BY_NAME, TITLES
     from proofs_check.figures.catalogue import VERDICTS, has_record
 
     if show_list:
         width = max(map(len, TITLES))
         for name, title in TITLES.items():
-            click.echo(f"{name:<{width}}  {title}")
+            click.echo(f"{name:<{width}}  {title}{' (by name only)' if name in BY_NAME else ''}")
         return 0
     if quick and full:
         raise BadInputError("level must be one of --quick and --full, got both")

@@ -13,7 +13,13 @@ TITLES = {
     "plane": "Densities in the plane for several strengths, with contours and component means",
     "plane_time": "A density in the plane over reverse time",
     "verdicts": "Margins of every case, in units of their error",
+    "proof_boxes": "A sign over a region, decided by boxes: a proof and a refutation",
+    "crossings": "Gains along coupled paths at two step sizes, first crossings marked",
+    "hypothesis_map": "Where T1 and T1-Sigma apply as one mean moves, and what falls elsewhere",
 }
+
+#: drawn only if named (or stored): they show fixed cases and no run, and the last takes minutes
+BY_NAME = ("proof_boxes", "crossings", "hypothesis_map")
 
 #: the dimension of the models that a figure is for; others are for any
 DIMENSIONS = {
@@ -25,4 +31,4 @@ DIMENSIONS = {
     "plane_time": 2,
 }
 
-__all__ = ["DIMENSIONS", "TITLES", "save_figure"]
+__all__ = ["BY_NAME", "DIMENSIONS", "TITLES", "save_figure"]

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from proofs_check.figures import TITLES
+from proofs_check.figures import BY_NAME, TITLES
 from proofs_check.figures.style import SUFFIXES, save_figure
 from proofs_check.store import content_key, run_key, versions, write_json
 
@@ -67,14 +67,16 @@ def selection(
 ) -> list[str]:
     """Return the figures to draw: those named, or all that there is something to draw from.
 
-    The overview of verdicts needs the records of a verification in ``out``.
+    The overview of verdicts needs the records of a verification in ``out``; figures of ``BY_NAME``
+    must be named, or stored.
     """
     if names is not None:
         return list(dict.fromkeys(names))
     if stored:
         return [name for name in TITLES if has_record(name, out)]
     verified = (Path(out) / "index.json").is_file()
-    return [name for name in TITLES if name != VERDICTS or verified]
+    usual = [name for name in TITLES if name not in BY_NAME]
+    return [name for name in usual if name != VERDICTS or verified]
 
 
 def compute_record(

@@ -157,6 +157,94 @@ def verdicts() -> dict[str, Any]:
     }
 
 
+def proof_boxes() -> dict[str, Any]:
+    s = np.linspace(0, 2, 9)
+    low = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.5, 0.5]])
+    values = np.outer(np.ones(9), 0.01 + (s - 1) ** 2)
+    common = {
+        "root": [[0.0, 2.0], [0.0, 1.0]],
+        "low": low.tolist(),
+        "high": np.add(low, [[1.0], [0.5]]).tolist(),
+        "depth": [2, 2, 3, 5],
+        "examined": 7,
+        "deepest": 5,
+        "grid_least": 0.01,
+        "values": values.tolist(),
+    }
+    proof = {"status": "proved", "bound": 1e-3, "witness": None, "value": None, "box": None}
+    angle = np.linspace(0, 2 * np.pi, 20)
+    refuted = {
+        "status": "refuted",
+        "bound": None,
+        "witness": {"s": 1.001, "q": 0.5},
+        "value": -1e-3,
+        "box": [[1.0, 1.0 + 2**-8], [0.5 - 2**-9, 0.5 + 2**-9]],
+        "zero": [(1.001 + 1e-4 * np.cos(angle)).tolist(), (0.5 + 1e-4 * np.sin(angle)).tolist()],
+    }
+    return {"panels": [{**common, **proof}, {**common, **refuted}], "caption": "by hand"}
+
+
+def crossings() -> dict[str, Any]:
+    def run(steps: int, slope: float) -> dict[str, Any]:
+        taus = np.linspace(0, 6, steps + 1)
+        gain = np.outer([slope, 0.5, 2.0, 1.0], np.maximum(taus - 4, 0))
+        below = int(np.argmax(gain[0] < -0.1)) if slope < 0 else -1
+        return {
+            "n_steps": steps,
+            "taus": taus.tolist(),
+            "gain": gain.tolist(),
+            "first": [below, -1, -1, -1],
+            "n_crossing": int(below > 0),
+            "n_negative": int(below > 0),
+        }
+
+    panels = [
+        {
+            "model": "by hand",
+            "strength": 1.0,
+            "horizon": 6.0,
+            "loss": loss,
+            "kind": [kind, "none", "none", "none"],
+            "counts": {"none": 3, "real": 0, "artefact": 0, "undecided": 0} | {kind: 1},
+            "share_real": estimate(0.25, 0.2),
+            "runs": [run(6, -0.4), run(48, fine)],
+        }
+        for loss, kind, fine in ((0.1, "real", -0.4), (0.0, "artefact", 0.3))
+    ]
+    settings = {"n_paths": 4, "rule": "euler", "seed": 0}
+    return {"sampling": settings, "panels": panels, "caption": "by hand"}
+
+
+def hypothesis_map() -> dict[str, Any]:
+    def cell(a: float, b: float, error: float | None) -> dict[str, Any]:
+        if a <= 0:
+            status = "proved" if b else "undecided"
+            return {"mean": [a, b], "hypothesis": status, "loss": None, "change": None}
+        loss = {"value": -0.1, "error": 1e-6} if b >= 0 else None
+        change = {"value": 0.01 * b, "error": error}
+        return {"mean": [a, b], "hypothesis": "refuted", "loss": loss, "change": change}
+
+    ticks = np.linspace(-2, 2, 5).tolist()
+    panels = [
+        {
+            "name": name,
+            "variances": variances,
+            "n": 5,
+            "cells": [cell(a, b, error) for b in ticks for a in ticks],
+        }
+        for name, variances, error in (("T1", [1.0, 1.0], 1e-3), ("T1-Sigma", [1.0, 0.25], None))
+    ]
+    return {
+        "weights": [0.2, 0.2, 0.6],
+        "second": [-0.5, -0.25],
+        "strength": 2.0,
+        "horizon": 5.0,
+        "edges": [-2.0, 2.0, -2.0, 2.0],
+        "panels": panels,
+        "caption": "by hand",
+    }
+
+
 BY_HAND = {
     "travel": travel,
     "strength": strength,
@@ -165,4 +253,7 @@ BY_HAND = {
     "plane": plane,
     "plane_time": plane_time,
     "verdicts": verdicts,
+    "proof_boxes": proof_boxes,
+    "crossings": crossings,
+    "hypothesis_map": hypothesis_map,
 }
