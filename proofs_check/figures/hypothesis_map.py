@@ -134,11 +134,12 @@ def caption(panels: list[dict[str, Any]]) -> str:
         f"the plane. Target (star) at the origin, second mean (circle) ({numbers(SECOND)}), "
         f"weights ({numbers(WEIGHTS)}), common covariance Sigma, SDE, strength {STRENGTH:g}, "
         f"horizon {HORIZON:g}; every cell is decided at its centre. Blue: the hypothesis is "
-        f"proved, by the Gram matrix in exact arithmetic (A) or the kernel condition over all times (B), and no "
-        f"path loses confidence. Elsewhere it is refuted; a dot marks a path along which guidance "
-        f"loses confidence beyond the error of its integration, and the colour says what the mean "
-        f"confidence does, by the density solver. Lines: where the condition is an equality at "
-        f"the output (solid) and at the start (dashed; in A they are one). {'. '.join(parts)}."
+        f"proved, by the Gram matrix in exact arithmetic (A) or the kernel condition over all "
+        f"times (B), and no path loses confidence. Elsewhere it is refuted; a dot marks a path "
+        f"along which guidance loses confidence beyond the error of its integration, and the "
+        f"colour says what the mean confidence does, by the density solver. Lines: where the "
+        f"condition is an equality at the output (solid) and at the start (dashed; in A they are "
+        f"one). {'. '.join(parts)}."
     )
 
 
@@ -221,7 +222,7 @@ def draw(record: dict[str, Any]) -> Figure:
     from matplotlib.patches import Patch
 
     panels = record["panels"]
-    figure = new_figure(FULL_WIDTH, 4.4)
+    figure = new_figure(FULL_WIDTH, 4.22)
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for ax, data, letter in zip(axes, panels, "AB", strict=False):
         map_panel(ax, record, data)
