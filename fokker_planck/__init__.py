@@ -6,6 +6,7 @@ from fokker_planck.distances import kl_divergence, total_variation, wasserstein
 from fokker_planck.estimate import Estimate
 from fokker_planck.methods.base import SolverError
 from fokker_planck.model import (
+    Chain,
     ConstantStrength,
     Cosine,
     GaussianMixture,
@@ -22,15 +23,18 @@ from fokker_planck.model import (
     TimeStrength,
     VarianceExploding,
     atoms,
+    chain,
     classifier_error,
     cosine_error,
     exploding_pair_variance,
+    linear_beta_times,
     pair_process,
     product_law,
     quadrature_law,
     reverse_process,
     schedule_named,
     score_error,
+    time_grid,
     unguided_law,
     unguided_moments,
 )
@@ -39,6 +43,7 @@ from fokker_planck.solve import solve
 from fokker_planck.storage import load
 
 __all__ = [
+    "Chain",
     "ConstantStrength",
     "Cosine",
     "Density",
@@ -59,10 +64,12 @@ __all__ = [
     "TimeStrength",
     "VarianceExploding",
     "atoms",
+    "chain",
     "classifier_error",
     "cosine_error",
     "exploding_pair_variance",
     "kl_divergence",
+    "linear_beta_times",
     "load",
     "pair_process",
     "product_law",
@@ -73,6 +80,7 @@ __all__ = [
     "solve",
     "solve_batch",
     "strength_sweep",
+    "time_grid",
     "total_variation",
     "unguided_law",
     "unguided_moments",

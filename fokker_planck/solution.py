@@ -23,7 +23,7 @@ from fokker_planck.functionals import (
     mean_along,
     posterior_mass,
 )
-from fokker_planck.model import Dynamics
+from fokker_planck.model import Chain, Dynamics
 from fokker_planck.residual.result import Certified
 from fokker_planck.runs import Budget, Reading
 
@@ -53,6 +53,8 @@ class Solution:
         What the user should know, such as a tolerance that was not met; empty if all is well.
     certificate : Certified, optional
         The L1 certificate, where one was asked for: its Estimates replace those of the reading.
+    chain : Chain, optional
+        The discretised sampler whose law this is; None for that of the process itself.
 
     Notes
     -----
@@ -68,6 +70,7 @@ class Solution:
     cost: dict[str, float] = field(default_factory=dict)
     message: str = ""
     certificate: Certified | None = None
+    chain: Chain | None = None
 
     def __len__(self) -> int:
         return int(self.taus.size)

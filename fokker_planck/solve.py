@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fokker_planck.methods import METHODS, NAMES, method_named
 from fokker_planck.methods.base import Progress, SolverError, output_times
-from fokker_planck.model import Dynamics
+from fokker_planck.model import Chain, Dynamics
 from fokker_planck.model.checks import one_of, real_number, shown
 from fokker_planck.solution import Solution
 
@@ -21,7 +21,7 @@ WATCHED = ("entropy", "mean", "posterior_mass")
 
 
 def solve(
-    process: Dynamics,
+    process: Dynamics | Chain,
     taus: ArrayLike | None = None,
     method: str = "auto",
     tol: float = 1e-8,
@@ -35,10 +35,12 @@ def solve(
 
     Parameters
     ----------
-    process : ReverseProcess or Process
-        What to solve; dimension 1 or 2.
+    process : ReverseProcess, Process or Chain
+        What to solve; dimension 1 or 2. Of a :func:`fokker_planck.chain` the law of the
+        discretised sampler (docs/theory.md, N11).
     taus : array_like, shape (m,), optional
-        Output times in reverse time, increasing within [0, horizon]. Default: start and end.
+        Output times in reverse time, increasing within [0, horizon]; nodes of a chain. Default:
+        start and end.
     method : {"auto", "characteristics", "spectral", "central", "finite-volume"}
         Characteristics are for the ODE, the spectral method and finite volumes for noise.
         "auto" takes the best, and tries the next if that fails or misses ``tol``.
@@ -66,6 +68,10 @@ def solve(
     -----
     Methods and errors: docs/theory.md, N1 to N5. Everything is dimensionless.
     """
+    if isinstance(process, Chain):
+        from fokker_planck.chains.solve import solve_chain
+
+        return solve_chain(process, taus, method, tol, progress, certify)
     if not isinstance(process, Dynamics):
         raise ValueError(f"process must be a ReverseProcess or a Process, got {shown(process)}")
     if process.dimension not in METHODS:

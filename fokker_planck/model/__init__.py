@@ -3,6 +3,7 @@
 numpy, scipy.special and scipy.optimize only; imports no solver, so that it can be audited alone.
 """
 
+from fokker_planck.model.chain import Chain, chain
 from fokker_planck.model.closed_form import exploding_pair_variance, unguided_law, unguided_moments
 from fokker_planck.model.dynamics import Dynamics, breaks_of, content_seed, piece_of
 from fokker_planck.model.guidance import (
@@ -33,9 +34,11 @@ from fokker_planck.model.schedule import (
     VarianceExploding,
     schedule_named,
 )
+from fokker_planck.model.time_grid import linear_beta_times, time_grid
 from fokker_planck.model.user_process import Process
 
 __all__ = [
+    "Chain",
     "ConstantStrength",
     "Cosine",
     "Dynamics",
@@ -57,12 +60,14 @@ __all__ = [
     "VarianceExploding",
     "atoms",
     "breaks_of",
+    "chain",
     "classifier_error",
     "content_seed",
     "cosine_error",
     "diffused",
     "exploding_pair_variance",
     "is_plain",
+    "linear_beta_times",
     "pair_process",
     "piece_of",
     "process_from_spec",
@@ -71,6 +76,7 @@ __all__ = [
     "reverse_process",
     "schedule_named",
     "score_error",
+    "time_grid",
     "unguided_law",
     "unguided_moments",
 ]

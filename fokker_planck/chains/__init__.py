@@ -1,0 +1,1 @@
+"""The law of a discretised sampler: kernels with noise, and push-forwards without."""
