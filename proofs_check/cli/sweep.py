@@ -48,7 +48,8 @@ def sweep(file: str, out: str | None, jobs: int | None, as_json: bool, quiet: bo
     Axes: strength, scale, step_strength (h eta), step (h), steps, noise_level, separation,
     mean_scale, weight (of the target), horizon. Quantities: confidence, complement (1 -
     confidence), entropy, mean, variance, mass, modes. A mode counts if it rises above its
-    surroundings by more than prominence = 0.01 (in [output]) of the highest.
+    surroundings by more than prominence = 0.01 (in [output]) of the highest; a chain that folds
+    the line has no density but one smoothed by a Gaussian: bandwidth = 0.1 (in [output]).
 
     Writes table.json and table.csv, every value with its error; a cell that failed says why.
     A sweep that was stopped, by whatever means, goes on when the same line is run again: finished

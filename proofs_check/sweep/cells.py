@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fokker_planck.model.checks import real_array, real_number, shown
+from fokker_planck.model.steps import CHAIN_RULES, check_rule
+from fokker_planck.model.time_grid import linear_beta_times, time_grid
 from proofs_check.cli.errors import BadInputError
 from proofs_check.cli.options import MODEL_FIELDS, build_process
 from proofs_check.store import content_key, versions
@@ -44,7 +46,7 @@ class Cell:
         chain = self.settings["chain"]
         if chain is None:
             return {}
-        found = {"steps": chain["steps"], "step": chain["step"]}
+        found = {name: chain[name] for name in ("steps", "step") if name in chain}
         if "step_strength" in self.point:
             found["strength"] = self.settings["model"]["strength"]
         return {name: value for name, value in found.items() if name not in self.point}
@@ -80,10 +82,26 @@ def check(spec: Spec, point: Point) -> float:
     if "step_strength" in point:
         real_number("step_strength", point["step_strength"], minimum=0.0)
         model["strength"] = 0.0
-    span = float(process_of(model).horizon)
-    if spec.chain is not None:
-        steps_at(spec, point, span)
+    if spec.chain is None:
+        return float(process_of(model).horizon)
+    if own_horizon(spec):
+        model["horizon"] = linear_beta_horizon(spec, point)
+    process = process_of(model)
+    span = float(process.horizon)
+    check_rule(process, spec.chain["rule"], CHAIN_RULES)
+    time_grid(process, steps_at(spec, point, span), spec.chain["grid"])
     return span
+
+
+def own_horizon(spec: Spec) -> bool:
+    """Whether the time grid sets the horizon: that of DDPM's betas, where none is stated."""
+    stated = "horizon" in spec.model or "horizon" in spec.axes
+    return spec.chain is not None and spec.chain["grid"] == "linear-beta" and not stated
+
+
+def linear_beta_horizon(spec: Spec, point: Point) -> float:
+    """Return the horizon of a linear-beta grid of the stated number of steps."""
+    return float(linear_beta_times(steps_at(spec, point, np.inf))[-1])
 
 
 def make_cell(spec: Spec, point: Point, span: float | None) -> Cell:
@@ -91,16 +109,19 @@ def make_cell(spec: Spec, point: Point, span: float | None) -> Cell:
     model = model_at(spec, point)
     chain: dict[str, Any] | None = None
     if spec.chain is not None:
-        if span is None:
+        if own_horizon(spec):
+            model["horizon"] = span = linear_beta_horizon(spec, point)
+        elif span is None:
             span = model["horizon"] - model.get("stop", 0.0)
         count = steps_at(spec, point, span)
         chain = {"rule": spec.chain["rule"], "grid": spec.chain["grid"], "steps": count}
-        chain["step"] = span / count
+        if chain["grid"] == "uniform":
+            chain["step"] = span / count
         if "step_strength" in point:
             model["strength"] = point["step_strength"] / chain["step"]
     output: dict[str, Any] = {"quantities": list(spec.quantities), "tol": spec.tol}
     if "modes" in spec.quantities:
-        output["prominence"] = spec.prominence
+        output.update(prominence=spec.prominence, bandwidth=spec.bandwidth)
     settings = {"model": model, "chain": chain, "output": output}
     return Cell(point, settings, content_key("sweep", settings, versions()))
 

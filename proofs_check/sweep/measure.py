@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fokker_planck import Estimate, solve
+from fokker_planck import Estimate, chain, solve, time_grid
 from proofs_check.store import plain
 from proofs_check.sweep.cells import process_of
 from proofs_check.sweep.modes import modes
@@ -31,20 +31,28 @@ def measure(settings: Settings) -> Record:
     What may be different next time, a lack of memory or a broken disk, is raised.
     """
     output = settings["output"]
+    values: dict[str, Any] = {}
+    notes = []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             solution = solved(settings)
-            found = {name: quantity(solution, name, output) for name in output["quantities"]}
+            notes.append(solution.message)
+            for name in output["quantities"]:
+                try:
+                    item = quantity(solution, name, output)
+                except (ValueError, AttributeError) as problem:
+                    item = Estimate(np.nan, np.inf)
+                    notes.append(f"{name}: {problem}")
+                values[name] = item.to_dict()
     except (MemoryError, OSError):
         raise
     except Exception as problem:
         return failure(f"{type(problem).__name__}: {problem}")
-    broken = [name for name, item in found.items() if not np.all(np.isfinite(item.value))]
-    if broken:
-        return failure(f"no number for {', '.join(broken)}")
-    values = {name: item.to_dict() for name, item in found.items()}
-    record: Record = plain({"values": values, "reason": "", "note": solution.message})
+    note = "; ".join(" ".join(text.split()) for text in notes if text)
+    if not any(np.all(np.isfinite(item["value"])) for item in values.values()):
+        return failure(f"no number for {', '.join(values)}" + (f" ({note})" if note else ""))
+    record: Record = plain({"values": values, "reason": "", "note": note})
     return record
 
 
@@ -54,21 +62,18 @@ def failure(reason: str) -> Record:
 
 
 def solved(settings: Settings) -> Solution:
-    """Return the law at the output."""
+    """Return the law at the output: of the process, or of the chain."""
     process, tol = process_of(settings["model"]), settings["output"]["tol"]
-    if settings["chain"] is None:
+    stated = settings["chain"]
+    if stated is None:
         return solve(process, taus=[process.horizon], tol=tol)
-    return solve(chain_of(process, settings["chain"]), tol=tol)
-
-
-def chain_of(process: Any, stated: Settings) -> Any:
-    """Return the discretised sampler of a process."""
-    raise NotImplementedError("chains of steps are not part of this version")
+    steps = chain(process, time_grid(process, stated["steps"], stated["grid"]), stated["rule"])
+    return solve(steps, taus=[steps.horizon], tol=tol)
 
 
 def quantity(solution: Solution, name: str, output: Settings) -> Estimate:
     """Return one output, at the end."""
     if name == "modes":
-        return modes(solution, output["prominence"])
+        return modes(solution, output["prominence"], output["bandwidth"])
     estimate: Estimate = getattr(solution, ATTRIBUTES.get(name, name))
     return estimate[-1]

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from fokker_planck.model.checks import one_of, real_number, shown, whole_number
+from fokker_planck.model.steps import CHAIN_RULES
+from fokker_planck.model.time_grid import GRIDS
 from proofs_check.cli.options import MODEL_FIELDS
 from proofs_check.sweep.axes import AXES, EXCLUSIVE, axis_values
 
 QUANTITIES = ("confidence", "complement", "entropy", "mean", "variance", "mass", "modes")
-RULES = ("euler", "exponential", "ddim", "ddpm", "heun")
 SECTIONS = ("title", "model", "chain", "axes", "output")
 CHAIN_FIELDS = ("rule", "grid", "steps", "step")
-OUTPUT_FIELDS = ("quantities", "tol", "prominence")
+OUTPUT_FIELDS = ("quantities", "tol", "prominence", "bandwidth")
 #: most cells of one sweep
 MOST_CELLS = 1_000_000
 
@@ -40,6 +41,8 @@ class Spec:
         Requested error.
     prominence : float
         A mode counts if it rises above its neighbours by more than this share of the highest.
+    bandwidth : float
+        Standard deviation of what the density is smoothed by before its modes are counted.
     title : str
     """
 
@@ -49,6 +52,7 @@ class Spec:
     quantities: tuple[str, ...] = ("confidence", "entropy")
     tol: float = 1e-8
     prominence: float = 0.01
+    bandwidth: float = 0.0
     title: str = field(default="", compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,6 +65,7 @@ class Spec:
                 "quantities": list(self.quantities),
                 "tol": self.tol,
                 "prominence": self.prominence,
+                "bandwidth": self.bandwidth,
             },
         }
 
@@ -115,7 +120,8 @@ def parse_spec(data: Mapping[str, Any]) -> Spec:
     prominence = real_number(
         "output.prominence", output.get("prominence", 0.01), minimum=0.0, maximum=1.0, strict=True
     )
-    return Spec(model, axes, chain, _quantities(output), tol, prominence, title)
+    bandwidth = real_number("output.bandwidth", output.get("bandwidth", 0.0), minimum=0.0)
+    return Spec(model, axes, chain, _quantities(output), tol, prominence, bandwidth, title)
 
 
 def _known(where: str, data: Mapping[str, Any], fields: tuple[str, ...]) -> None:
@@ -142,11 +148,9 @@ def _chain(stated: dict[str, Any], axes: Mapping[str, Any], given: bool) -> dict
     if not given and on_axis is None:
         return None
     out: dict[str, Any] = {
-        "rule": one_of("chain.rule", stated.get("rule", "euler"), RULES),
-        "grid": stated.get("grid", "uniform"),
+        "rule": one_of("chain.rule", stated.get("rule", "euler"), CHAIN_RULES),
+        "grid": one_of("chain.grid", stated.get("grid", "uniform"), GRIDS),
     }
-    if not isinstance(out["grid"], str):
-        raise ValueError(f"chain.grid must be text, got {shown(out['grid'])}")
     if "steps" in stated:
         out["steps"] = whole_number("chain.steps", stated["steps"], minimum=1)
     if "step" in stated:
