@@ -20,7 +20,7 @@ from sde_compare.regions.expression import Expr, Function, Number, lift, product
 from sde_compare.regions.identity import identical
 from sde_compare.regions.polynomial import Polynomial, one_variable
 from sde_compare.regions.proof import Data, document, end
-from sde_compare.regions.region import Region
+from sde_compare.regions.region import Region, above, below
 from sde_compare.regions.search import MAX_BOXES, Search, search
 from sde_compare.regions.structure import NONNEGATIVE, Signs, common_factor
 from sde_compare.regions.tape import Tape
@@ -45,7 +45,7 @@ class Decision:
     witness : dict of str to Fraction, or None
         A point of the region with f < 0.
     value : float
-        An upper bound of f there.
+        An upper bound of f there; 0 where f is nearer to it than the arithmetic can tell.
     reason : str
         Why it is undecided.
     searches : tuple of Search
@@ -179,6 +179,12 @@ class _Prover:
         return _Found(how, f"{many}, margin above {bound:.3g}", len(boxes))
 
 
+def _upper(function: Function, region: Region, point: Mapping[str, Fraction]) -> float:
+    """Return an upper bound of a function that is negative at a point."""
+    lows, highs = (np.array([[end(point[n])] for n in region.names]) for end in (below, above))
+    return min(float(Tape(function).enclose(lows, highs).high[0]), 0.0)
+
+
 def _member(low: Any, high: Any) -> Fraction:
     """Return a finite number of an interval."""
     if isinstance(low, Fraction):
@@ -246,7 +252,7 @@ def decide(
             point = {n: str(x) for n, x in found.witness.items()}
             part = {**head, "claim": "negative somewhere", "witness": point}
             word = replay(document(name, "", [part]))
-            value = float(made(**{n: float(x) for n, x in found.witness.items()}))
+            value = _upper(made, region, found.witness)
             if word.accepted:
                 return Decision(
                     *("refuted", made, region, "a point", 0, part, found.witness, value),

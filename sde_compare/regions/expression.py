@@ -36,6 +36,8 @@ from fokker_planck.model.checks import shown
 Array = NDArray[np.float64]
 UNARY = ("exp", "log", "sqrt", "tanh")
 RULES = ("var", "const", "add", "mul", "div", "pow", *UNARY, "lse", "share")
+#: longest text of a function, in characters
+LONGEST = 4000
 Number = int | float | str | Fraction | Decimal
 
 
@@ -302,6 +304,8 @@ class Function:
             else:
                 index = f"[{value}]" if rule == "share" else ""
                 parts.append(f"{rule}{index}({', '.join(inner)})")
+            if len(parts[-1]) > LONGEST:  # shared parts are written out: it may grow for ever
+                return f"a function of {len(self.nodes)} nodes"
         return parts[-1]
 
 
@@ -335,7 +339,12 @@ def expression_of(spec: Sequence[Any]) -> Expr:
 
 def _short(value: Fraction) -> str:
     text = str(value)
-    return text if len(text) < 12 else f"{float(value):.6g}"
+    if len(text) < 12:
+        return text
+    try:
+        return f"{float(value):.6g}"
+    except OverflowError:
+        return f"{text[:8]}... ({len(text)} characters)"
 
 
 def _plain(rule: str, args: list[Array], value: Any, given: Mapping[str, Array]) -> Array:
@@ -343,7 +352,10 @@ def _plain(rule: str, args: list[Array], value: Any, given: Mapping[str, Array])
     if rule == "var":
         return given[value]
     if rule == "const":
-        return np.asarray(float(value))
+        try:
+            return np.asarray(float(value))
+        except OverflowError:
+            return np.asarray(math.inf if value > 0 else -math.inf)
     if rule == "add":
         return np.asarray(sum(args[1:], args[0]))
     if rule == "mul":

@@ -94,16 +94,24 @@ def write(path: str | os.PathLike[str], data: Data) -> Path:
     return target
 
 
+def _once(pairs: list[tuple[str, Any]]) -> Data:
+    """Return an object whose keys differ: of two equal ones a reader may see the other."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object with one key twice")
+    return found
+
+
 def read(path: str | os.PathLike[str]) -> Data:
     """Read a proof file.
 
     Raises
     ------
     ValueError
-        If it cannot be read or is not JSON, naming it.
+        If it cannot be read, is not JSON, or repeats a key, naming it.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_once)
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as problem:
         why = getattr(problem, "strerror", None) or type(problem).__name__
         raise ValueError(f"file: cannot read a proof from {str(path)!r} ({why})") from None

@@ -30,7 +30,7 @@ def below(value: End) -> float:
     try:
         near = float(value)
     except OverflowError:
-        near = math.copysign(math.inf, value)
+        near = math.inf if value > 0 else -math.inf
     if math.isinf(near):
         return near if near < 0 else float(np.finfo(float).max)
     return near if Fraction(near) <= value else math.nextafter(near, -math.inf)
@@ -61,12 +61,14 @@ class Region:
             raise ValueError(f"region must map names to (low, high), got {shown(ranges)}")
         self.ranges: dict[str, tuple[End, End]] = {}
         for name, ends in ranges.items():
+            if not isinstance(name, str) or not name:
+                raise ValueError(f"region must be named by words, got {shown(name)}")
             if isinstance(ends, str) or not isinstance(ends, Sequence) or len(ends) != 2:
                 raise ValueError(f"region[{name!r}] must be (low, high), got {shown(ends)}")
             low, high = (_end(f"region[{name!r}]", end) for end in ends)
             if low > high or low == math.inf or high == -math.inf:
                 raise ValueError(f"region[{name!r}] must have low <= high, got {shown(ends)}")
-            self.ranges[str(name)] = (low, high)
+            self.ranges[name] = (low, high)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -98,4 +100,4 @@ class Region:
 
 
 def _text(end: End) -> str:
-    return f"{float(end):g}"
+    return f"{below(end):g}"
