@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from proofs_check.claims.hypotheses import COMMON, ISOTROPIC, OU, SMALL, rivals
+from proofs_check.claims.hypotheses import (
+    COMMON,
+    CONSTANT,
+    ISOTROPIC,
+    OU,
+    REGULAR,
+    SMALL,
+    rivals,
+)
 from proofs_check.claims.proofs import proof_evidence, replayed_witness
 from proofs_check.claims.tables import case, plane_case
 from proofs_check.evidence import Evidence, Witness
@@ -182,6 +190,7 @@ K1 = Claim(
     cases=cases,
     gather=gather_concavity,
     confirm=confirm,
+    covers=frozenset({CONSTANT.name}),
     proves=True,
     note="Proved for all models of that number of components and dimension, not for one.",
 )
@@ -196,7 +205,7 @@ K2 = Claim(
     ),
     latex=r"\Sigma_k=\sigma^2 I \;\Longrightarrow\; \nabla b_\eta \preceq \nabla b_0 = \alpha I",
     status="theorem",
-    hypotheses=(ISOTROPIC, OU, SMALL),
+    hypotheses=(ISOTROPIC, OU, REGULAR, SMALL),
     cases=cases,
     gather=gather_contraction,
     confirm=confirm,

@@ -13,7 +13,7 @@ import numpy as np
 
 import fokker_planck as fp
 from fokker_planck import GaussianMixture, ReverseProcess
-from proofs_check.claims.hypotheses import ISOTROPIC, OU, rivals
+from proofs_check.claims.hypotheses import ISOTROPIC, OU, UNIT, WHOLE, rivals
 from proofs_check.claims.proofs import replayed_witness
 from proofs_check.evidence import Evidence, Witness
 from proofs_check.registry import Case, Claim, Condition, Context, Hypothesis, Level
@@ -57,17 +57,11 @@ def _symmetric(process: ReverseProcess) -> Condition:
     return Condition("proved", "means and weights are mirror images, to the bit")
 
 
-def _unit(process: ReverseProcess) -> Condition:
-    own = float(process.mixture.covariances[process.target, 0, 0])
-    return Condition("proved" if own == 1 else "refuted", f"the variance is {own:g}")
-
-
 SYMMETRIC = Hypothesis(
     "symmetric about the target",
     "the mixture is its mirror image about the target's mean, 0",
     _symmetric,
 )
-UNIT = Hypothesis("unit variance", "every component has variance 1", _unit)
 
 
 def slope(process: ReverseProcess, h: rg.Expr) -> tuple[rg.Expr, rg.Expr]:
@@ -158,7 +152,7 @@ CLAIM = Claim(
         r"\eta_c = \frac{1}{hW}\ \text{(ODE)},\quad \frac{1-h/2}{2hW}\ \text{(SDE)}"
     ),
     status="theorem",
-    hypotheses=(ISOTROPIC, OU, UNIT, SYMMETRIC, STEP),
+    hypotheses=(ISOTROPIC, OU, UNIT, WHOLE, SYMMETRIC, STEP),
     cases=cases,
     gather=gather,
     confirm=confirm,

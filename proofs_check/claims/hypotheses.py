@@ -7,7 +7,7 @@ them are decided in rational arithmetic, so "proved" and "refuted" are meant lit
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import combinations_with_replacement
+from itertools import combinations, combinations_with_replacement
 
 import numpy as np
 
@@ -140,43 +140,91 @@ def _exact(process: ReverseProcess) -> Condition:
     return Condition("refuted", f"the {error.kind} has a stated error")
 
 
+def _unit(process: ReverseProcess) -> Condition:
+    own = process.mixture.covariances[process.target]
+    one = bool(np.all(own == np.eye(process.dimension)))
+    return Condition("proved" if one else "refuted", f"the covariance is {own.tolist()}")
+
+
+def _line(process: ReverseProcess) -> Condition:
+    d = process.dimension
+    return Condition("proved" if d == 1 else "refuted", f"the dimension is {d}")
+
+
+def _regular(process: ReverseProcess) -> Condition:
+    singular = process.mixture.singular
+    return Condition("refuted" if singular else "proved", "point masses" if singular else "")
+
+
+UNIT = Hypothesis("unit covariance", "every component has covariance I", _unit)
+
+
+def _whole(process: ReverseProcess) -> Condition:
+    return Condition("refuted" if process.stop else "proved", f"the output is at {process.stop:g}")
+
+
+WHOLE = Hypothesis("no early stopping", "the output is at forward time 0", _whole)
+LINE = Hypothesis("on the line", "the data are one-dimensional", _line)
+REGULAR = Hypothesis("no point masses", "the variances are positive", _regular)
+
+
 def _small(process: ReverseProcess) -> Condition:
     k, d = 1 + len(rivals(process)), process.dimension
-    if k * d <= 10 and d <= 2:
+    if k * d <= 10 and d <= 3:
         return Condition("proved", f"{k} components in dimension {d}")
     return Condition("undecided", f"{k} components in dimension {d}: the identity has not been run")
 
 
-SMALL = Hypothesis("size", "at most 10 coordinates of means, dimension at most 2", _small)
+SMALL = Hypothesis("size", "at most 10 coordinates of means, dimension at most 3", _small)
+
+
+def movers(process: ReverseProcess) -> dict[int, tuple[Fraction, ...]]:
+    """Return the distinct vectors v_k = mu_y - mu_k other than 0, each by its first component.
+
+    Components with one mean act as one with the sum of their weights, and a rival with the
+    target's own mean has a constant log-ratio.
+    """
+    means = [[Fraction(float(x)) for x in row] for row in process.mixture.means]
+    own = means[process.target]
+    found: dict[int, tuple[Fraction, ...]] = {}
+    for k in rivals(process):
+        v = tuple(a - b for a, b in zip(own, means[k], strict=True))
+        if any(v) and v not in found.values():
+            found[k] = v
+    return found
 
 
 def monotone_kind(process: ReverseProcess) -> str:
-    """Return which case of T1-mono applies: "two", "extreme", "orthogonal", or ""."""
-    gram = exact_gram(process)
-    if len(rivals(process)) < 2:
+    """Return which case of T1-mono applies: "two", "line", "orthogonal", or "".
+
+    "line": all v_k point the same way, so that the log-ratios depend on one coordinate and the
+    target's mean is extreme on that line.
+    """
+    keys, gram = list(movers(process)), exact_gram(process)
+    if len(keys) < 2:
         return "two"
-    if process.dimension == 1 and all(value > 0 for value in gram.values()):
-        return "extreme"
-    if all(value == 0 for (k, m), value in gram.items() if k != m):
-        return "orthogonal"
-    return ""
+    pairs = [(min(k, m), max(k, m)) for k, m in combinations(keys, 2)]
+    if all(gram[p] > 0 and gram[p] ** 2 == gram[p[0], p[0]] * gram[p[1], p[1]] for p in pairs):
+        return "line"
+    return "orthogonal" if all(gram[p] == 0 for p in pairs) else ""
 
 
 def _monotone(process: ReverseProcess) -> Condition:
     kind = monotone_kind(process)
-    words = {
-        "two": "two components",
-        "extreme": "one dimension, the target's mean is extreme",
+    known = {
+        "two": "two components, or means",
+        "line": "the means lie on a line, the target's at its end",
         "orthogonal": "the v_k are orthogonal in exact arithmetic",
     }
     if kind:
-        return Condition("proved", words[kind])
-    return Condition("refuted", "three components or more, neither orthogonal nor on a line")
+        return Condition("proved", known[kind])
+    words = "three means or more: neither orthogonal nor all on one side of a line"
+    return Condition("refuted", words)
 
 
 MONOTONE = Hypothesis(
     "monotone case",
-    "two components, or one dimension with an extreme target mean, or orthogonal mu_y - mu_k",
+    "two components, or means on a line with the target's at its end, or orthogonal mu_y - mu_k",
     _monotone,
 )
 GRAM = Hypothesis(

@@ -133,7 +133,9 @@ def coupled_rise(
     n_paths, default = SIZES[context.level]
     n_paths //= guided.dimension  # a path costs as many times more
     # the Euler rule keeps the order of paths only while its multiplier is positive (T1-discrete)
-    narrow = min(1.0, float(guided.mixture.variances.min()))
+    at_end = float(np.asarray(guided.forward_time(guided.horizon)))
+    least = float(guided.schedule.signal(at_end)) ** 2 * float(guided.mixture.variances.min())
+    narrow = min(1.0, least + float(guided.schedule.variance(at_end)))
     times = guided.forward_time(np.linspace(0.0, guided.horizon, 65))
     fastest = float(np.max(guided.schedule.diffusivity(times)))
     rate = (1 + guided.noise_level**2) * fastest / narrow

@@ -14,13 +14,15 @@ def proof_evidence(name: str, statement: str, decisions: Sequence[rg.Decision]) 
 
     Proved if all of them are, refuted if one is; the proof file's data goes with it.
     """
+    regions = sorted({str(d.region) for d in decisions})
+    statement = f"{statement}; for all {'; for all '.join(regions)}"
     refuted = [d for d in decisions if d.status == "refuted"]
     open_ = [d for d in decisions if d.status == "undecided"]
     details: dict[str, Any] = {
         "conditions": len(decisions),
         "how": [d.how or d.reason for d in decisions],
         "boxes": sum(d.boxes for d in decisions),
-        "regions": sorted({str(d.region) for d in decisions}),
+        "regions": regions,
     }
     if refuted:
         worst = min(refuted, key=lambda d: d.value)

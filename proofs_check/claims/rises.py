@@ -41,10 +41,13 @@ class Rise:
         return slice((count - 1) % step, None, step)
 
     def gradients(self, tau: Array) -> Array:
-        """Return r Sigma_t^-1 (mu_y - mu_k), the gradients of log-ratios, shape (m, K - 1, d)."""
+        """Return r Sigma_t^-1 (mu_y - mu_k), the gradients of log-ratios, shape (m, rivals, d).
+
+        A rival with the target's own mean has a constant log-ratio, and is left out.
+        """
         p, target = self.process, self.process.target
         used = p.mixture.weights > 0
-        used[target] = False
+        used &= np.any(p.mixture.means != p.mixture.means[target], axis=1)
         t = np.asarray(p.forward_time(tau))
         r, v = np.asarray(p.schedule.signal(t)), np.asarray(p.schedule.variance(t))
         axes, own = p.mixture.axes[target], p.mixture.variances[target]
@@ -63,8 +66,8 @@ class Rise:
     def __call__(self, a: Array, b: Array, tau: Array) -> Array:
         """Return the rise from b to a: points (m, n, d), times (m,), result (m, n)."""
         p = self.process
-        if np.count_nonzero(p.mixture.weights) == 1:  # no rival: nothing can be lost
-            return np.zeros(a.shape[:2])
+        if not np.any(p.mixture.means[p.mixture.weights > 0] != p.mixture.means[p.target]):
+            return np.zeros(a.shape[:2])  # nothing can be lost
         if self.kind == "log_ratio":
             steep = np.swapaxes(self.gradients(tau), 1, 2)
             return np.asarray(((a - b) @ steep).min(axis=2))

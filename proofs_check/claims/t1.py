@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 
 from fokker_planck import ReverseProcess
 from fokker_planck.functionals import complement_mass
@@ -16,6 +15,7 @@ from proofs_check.claims.hypotheses import (
     MONOTONE,
     exact_gram,
     monotone_kind,
+    movers,
     rivals,
 )
 from proofs_check.claims.pathwise import PathTest, coupled_rise, path_evidence, replayed
@@ -114,7 +114,7 @@ def gather(item: Case, context: Context) -> Sequence[Evidence]:
     name = "least rise of log P(y)/P(k)"
     test = path_test(process, context, process.strength, 0.0)
     found = [path_evidence(name, test, context, cap_of(process))]
-    if not without_guidance(process):
+    if movers(process):
         found.append(gram_proof(process))
     if process.dimension == 1:
         found.append(mean_gap(process))
@@ -133,7 +133,7 @@ def gather_ladder(item: Case, context: Context) -> Sequence[Evidence]:
         )
         for above, below in rungs(process)
     ]
-    if not without_guidance(process):
+    if movers(process):
         found.append(comparison_proof(process))
     return found
 
@@ -143,11 +143,23 @@ def free_posteriors(process: ReverseProcess) -> tuple[dict[int, rg.Expr], rg.Reg
 
     One proof is then for all points, times and weights.
     """
-    others = rivals(process)
-    ratios = rg.variables([f"l{k}" for k in others])
+    return _free_shares(rivals(process))
+
+
+def merged_posteriors(process: ReverseProcess) -> tuple[dict[int, rg.Expr], rg.Region]:
+    """Return the same with components of one mean taken together.
+
+    Those with the target's own mean only add a constant to the denominator, which the log-ratios
+    absorb.
+    """
+    return _free_shares(list(movers(process)))
+
+
+def _free_shares(keys: Sequence[int]) -> tuple[dict[int, rg.Expr], rg.Region]:
+    ratios = rg.variables([f"l{k}" for k in keys])
     shares = rg.shares(0, *(-x for x in ratios))[1:]
-    region = rg.Region({f"l{k}": ("-inf", "inf") for k in others})
-    return dict(zip(others, shares, strict=True)), region
+    region = rg.Region({f"l{k}": ("-inf", "inf") for k in keys})
+    return dict(zip(keys, shares, strict=True)), region
 
 
 def gram_proof(process: ReverseProcess) -> Evidence:
@@ -173,19 +185,18 @@ def gram_proof(process: ReverseProcess) -> Evidence:
 def comparison_proof(process: ReverseProcess) -> Evidence:
     r"""Return the proof of what the comparison theorem C2 or C3 asks of the drift.
 
-    Orthogonal (or two components): the drift of the coordinate of v_k
-    contains eta P(k), whose derivative in l_j is P(k) P(j) >= 0 for j != k and which rises with
-    eta. One dimension: the term of eta is sum_k P(k) v_k, of one sign.
+    Orthogonal (or two components): the drift of the coordinate of v_k contains eta P(k), whose
+    derivative in l_j is P(k) P(j) >= 0 for j != k and which rises with eta. On a line: v_k = c_k v,
+    and the term of eta is v sum_k P(k) c_k with c_k > 0.
     """
-    shares, region = free_posteriors(process)
-    if monotone_kind(process) == "extreme":
-        own = float(process.mixture.means[process.target, 0])
-        v = {k: Fraction(own) - Fraction(float(process.mixture.means[k, 0])) for k in shares}
-        push = rg.total([rg.number(abs(v[k])) * p for k, p in shares.items()])
-        decisions = [rg.decide(push, region, name="sum_k P(k) |v_k|")]
-        return proof_evidence("drift ordered in eta", "sum_k P(k) |v_k| >= 0", decisions)
-    gram = exact_gram(process)
+    shares, region = merged_posteriors(process)
+    gram, first = exact_gram(process), next(iter(shares), 0)
     decisions = []
+    if monotone_kind(process) == "line":  # v_k = c_k v with c_k > 0
+        ratio = {k: gram[min(k, first), max(k, first)] / gram[first, first] for k in shares}
+        push = rg.total([rg.number(ratio[k]) * p for k, p in shares.items()])
+        decisions = [rg.decide(push, region, name="sum_k P(k) c_k")]
+        return proof_evidence("drift ordered in eta", "sum_k P(k) c_k >= 0", decisions)
     for k, share in shares.items():
         decisions.append(rg.decide(rg.number(gram[k, k]) * share, region, name=f"G P({k})"))
         for j in shares:
@@ -255,8 +266,8 @@ T1_MONO = Claim(
     title="Confidence grows with strength",
     statement=(
         "With a common covariance sigma^2 I, P(y|x) along a path is nondecreasing in the guidance "
-        "strength if there are two components, or one dimension and an extreme target mean, or "
-        "if the vectors mu_y - mu_k are orthogonal."
+        "strength if there are two components, or the means lie on a line and the target's at its "
+        "end, or the vectors mu_y - mu_k are orthogonal."
     ),
     latex=(
         r"\langle v_k, v_l\rangle = 0\ (k \ne l):\qquad 0\le\eta\le\eta' \;\Longrightarrow\; "

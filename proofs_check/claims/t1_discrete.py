@@ -13,7 +13,17 @@ from fractions import Fraction
 import numpy as np
 
 import sde_compare as sc
-from proofs_check.claims.hypotheses import GRAM, ISOTROPIC, OU
+from proofs_check.claims.hypotheses import (
+    GRAM,
+    ISOTROPIC,
+    LINE,
+    OU,
+    SDE,
+    TWO,
+    UNIT,
+    WHOLE,
+    rivals,
+)
 from proofs_check.claims.pathwise import EPS, SIZES
 from proofs_check.claims.proofs import proof_evidence, replayed_witness
 from proofs_check.claims.rises import Rise
@@ -68,11 +78,8 @@ def factor(item: Case) -> list[rg.Decision]:
 
 
 def _condition(item: Case) -> Condition:
-    own = item.process.mixture.covariances[item.process.target][0, 0]
     if "rule" not in item.options:
         return Condition("refuted", "no step rule is given")
-    if own != 1:
-        return Condition("refuted", f"the variance is {own:g}, the conditions are for 1")
     (found,) = factor(item)
     if found.status == "proved":
         return Condition("proved", f"{found.part['name']}: {found.how}")
@@ -155,7 +162,7 @@ def two_steps(item: Case) -> rg.Decision:
     """
     process = item.process
     mixture, y = process.mixture, process.target
-    (k,) = [i for i in range(mixture.n_components) if i != y]
+    (k,) = rivals(process)
     own, other = (rg.number(float(mixture.means[i, 0])) for i in (y, k))
     weight = rg.log(rg.number(float(mixture.weights[k])) / rg.number(float(mixture.weights[y])))
     eta, h = rg.number(process.strength), rg.number(Fraction(process.horizon) / 2)
@@ -170,12 +177,13 @@ def two_steps(item: Case) -> rg.Decision:
     first = (1 - h) * x + 2 * h * r0 * own + noise
     push = 2 * h * r0 * eta * rival(x, r0) * v
     rise = v * ((1 - h) * push + 2 * h * r1 * eta * rival(first + push, r1) * v)
-    return rg.decide(rise, {"x": (-6, 6), "noise": (-40, 40)}, name="rise over two Euler steps")
+    everywhere = {"x": ("-inf", "inf"), "noise": ("-inf", "inf")}
+    return rg.decide(rise, everywhere, name="rise over two Euler steps", max_boxes=50_000)
 
 
 def gather_broken(item: Case, context: Context) -> Sequence[Evidence]:
     """Decide the rise over all starts and all noise of the first step."""
-    text = "the rise of the log-ratio is >= 0 after two Euler steps, for every start and noise"
+    text = "the rise of the log-ratio is >= 0 after two Euler steps"
     return [proof_evidence("rise over two Euler steps", text, [two_steps(item)])]
 
 
@@ -185,12 +193,14 @@ def confirm_broken(item: Case, context: Context, failed: Evidence) -> Witness:
 
 
 def _long(item: Case) -> Condition:
-    found = _condition(item)
-    status = {"proved": "refuted", "refuted": "proved"}.get(found.status, found.status)
-    return Condition(status, found.detail)  # type: ignore[arg-type]
+    h = Fraction(item.process.horizon) / 2
+    words = f"two Euler steps of {float(h):g}: A = {float(1 - h):g}"
+    return Condition("proved" if h > 1 else "refuted", words)
 
 
-LONG = Hypothesis("step condition dropped", "A < 0 at every step", _long, of_case=True)
+LONG = Hypothesis(
+    "step condition dropped", "A = 1 - h < 0 for two Euler steps", _long, of_case=True
+)
 
 CLAIM = Claim(
     id="T1-discrete",
@@ -203,7 +213,7 @@ CLAIM = Claim(
     ),
     latex=r"A \ge 0 \;\Longrightarrow\; P(y\,|\,x^{\eta}_n) \ge P(y\,|\,x^{0}_n)\quad\forall\, n",
     status="theorem",
-    hypotheses=(ISOTROPIC, GRAM, OU, STEP),
+    hypotheses=(ISOTROPIC, UNIT, GRAM, OU, STEP),
     cases=cases,
     gather=gather,
     confirm=confirm,
@@ -219,7 +229,7 @@ X6 = Claim(
     ),
     latex=r"P(y\,|\,x^{\eta}_2) \ge P(y\,|\,x^{0}_2)\quad\text{for every step size } h",
     status="counterexample",
-    hypotheses=(ISOTROPIC, GRAM, OU, LONG),
+    hypotheses=(ISOTROPIC, UNIT, LINE, TWO, SDE, OU, WHOLE, LONG),
     cases=broken_cases,
     gather=gather_broken,
     confirm=confirm_broken,

@@ -17,7 +17,7 @@ from itertools import combinations_with_replacement
 
 import fokker_planck as fp
 from fokker_planck import GaussianMixture, ReverseProcess
-from proofs_check.claims.hypotheses import COMMON, OU, rivals
+from proofs_check.claims.hypotheses import COMMON, OU, movers
 from proofs_check.claims.pathwise import path_evidence
 from proofs_check.claims.proofs import proof_evidence
 from proofs_check.claims.t1 import cap_of, confirm, path_statements, path_test
@@ -69,11 +69,7 @@ def directions(process: ReverseProcess) -> list[tuple[rg.Expr, dict[tuple[int, i
     """
     mixture, d = process.mixture, process.dimension
     own = [[Fraction(float(x)) for x in row] for row in mixture.covariances[process.target]]
-    means = [[Fraction(float(x)) for x in row] for row in mixture.means]
-    v = {
-        k: [a - b for a, b in zip(means[process.target], means[k], strict=True)]
-        for k in rivals(process)
-    }
+    v = movers(process)
     pairs = list(combinations_with_replacement(sorted(v), 2))
     if all(own[i][j] == 0 for i in range(d) for j in range(d) if i != j):
         return [
@@ -117,6 +113,8 @@ def decided(process: ReverseProcess) -> tuple[rg.Decision, ...]:
         earlier = stop + share * (s - stop)
     else:
         earlier = share * s
+    if len(movers(process)) == 1 and not found:
+        return (any_covariance(process.dimension, rg.number(early), rg.number(late)),)
     out = []
     for k, m in found[0][1] if found else ():
         terms = []
@@ -129,7 +127,22 @@ def decided(process: ReverseProcess) -> tuple[rg.Decision, ...]:
     return tuple(out)
 
 
+def any_covariance(dimension: int, early: rg.Expr, late: rg.Expr) -> rg.Decision:
+    """Decide the condition for one vector v and every covariance.
+
+    The two powers have common eigenvectors, along which v has any components c_i; the logarithms of
+    the eigenvalues of Sigma_t and Sigma_s are any numbers.
+    """
+    axes = range(dimension)
+    c, p, q = (rg.variables([f"{n}{i}" for i in axes]) for n in ("c", "p", "q"))
+    f = rg.total([c[i] ** 2 * rg.exp(early * p[i] + late * q[i]) for i in axes])
+    names = [v.value for v in (*c, *p, *q)]
+    return rg.decide(f, dict.fromkeys(names, ("-inf", "inf")), name="<v, ... v>")
+
+
 def _condition(process: ReverseProcess) -> Condition:
+    if not movers(process):
+        return Condition("proved", "no rival has another mean")
     found = decided(process)
     if not found:
         return Condition("undecided", "the covariance is neither diagonal nor plane")
@@ -155,11 +168,11 @@ def gather(item: Case, context: Context) -> Sequence[Evidence]:
     process = item.process
     test = path_test(process, context, process.strength, 0.0)
     name = "least rise of log P(y)/P(k)"
-    text = f"{KERNEL.text}; s in [0, T], t = q s"
-    return [
-        path_evidence(name, test, context, cap_of(process)),
-        proof_evidence("kernel condition", text, decided(process)),
-    ]
+    found = [path_evidence(name, test, context, cap_of(process))]
+    if movers(process):
+        text = f"{KERNEL.text}; t = q s, or from the stop on"
+        found.append(proof_evidence("kernel condition", text, decided(process)))
+    return found
 
 
 CLAIM = Claim(
