@@ -1,6 +1,7 @@
 """Densities: the guided reverse process and its Fokker-Planck equation."""
 
 from fokker_planck.batch import solve_batch, strength_sweep
+from fokker_planck.chains.sweep import ChainSweep, chain_sweep
 from fokker_planck.density import Density
 from fokker_planck.distances import kl_divergence, total_variation, wasserstein
 from fokker_planck.estimate import Estimate
@@ -44,6 +45,7 @@ from fokker_planck.storage import load
 
 __all__ = [
     "Chain",
+    "ChainSweep",
     "ConstantStrength",
     "Cosine",
     "Density",
@@ -65,6 +67,7 @@ __all__ = [
     "VarianceExploding",
     "atoms",
     "chain",
+    "chain_sweep",
     "classifier_error",
     "cosine_error",
     "exploding_pair_variance",

@@ -15,6 +15,8 @@ from fokker_planck.model import GaussianMixture
 Array = NDArray[np.float64]
 #: nodes whose Gaussians are summed together
 TOGETHER = 64
+#: panels next to 0 shrink by this factor
+CLOSING = 0.125
 
 
 class StartLaw(Protocol):
@@ -60,7 +62,7 @@ class MixtureStart:
         reach = -float(ndtri(self.tail))
         steps = np.linspace(-reach, reach, 33)
         edges = np.unique(np.add.outer(means, 0.0)[:, None] + np.outer(deviations, steps))
-        return _with_zero(edges)
+        return _with_zero(edges, 10 * self.tail)
 
     @property
     def lost(self) -> float:
@@ -104,7 +106,9 @@ class SumStart:
         self.lost += float(np.sum(values[~inside]) * spacing)
         kept = nodes[inside]
         count = max(24, min(256, int((kept[-1] - kept[0]) / (4 * law.deviation))))
-        self.edges: Array = _with_zero(np.linspace(kept[0], kept[-1], count + 1))
+        self.edges: Array = _with_zero(
+            np.linspace(kept[0], kept[-1], count + 1), max(law.resolution.cut, 1e-15)
+        )
 
     def _summed(self, x: Array, tail: bool) -> Array:
         """Return sums of Gaussians, or of their distribution functions, at increasing points."""
@@ -138,8 +142,14 @@ class SumStart:
         return self._anywhere(x, True)
 
 
-def _with_zero(edges: Array) -> Array:
-    """Return edges with 0 among them if it lies inside: where mirrored maps have their kink."""
-    if edges[0] < 0 < edges[-1]:
-        edges = np.unique(np.append(edges, 0.0))
-    return edges
+def _with_zero(edges: Array, least: float) -> Array:
+    """Return edges that close in on 0 if it lies inside, down to probability ``least``.
+
+    There a mirrored map jumps, and what it leaves in between would not be seen.
+    """
+    if not edges[0] < 0 < edges[-1]:
+        return edges
+    width = float(np.diff(edges).max())
+    steps = width * CLOSING ** np.arange(1, 1 + int(np.ceil(np.log(least) / np.log(CLOSING))))
+    inner = np.concatenate([-steps, [0.0], steps])
+    return np.unique(np.concatenate([edges[np.abs(edges) > 1e-3 * width], inner]))
