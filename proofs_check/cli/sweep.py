@@ -38,6 +38,7 @@ def sweep(file: str, out: str | None, jobs: int | None, as_json: bool, quiet: bo
     rule = "euler"                     # euler, exponential, ddim, ddpm, heun
     grid = "uniform"                   # uniform, signal, log-snr, linear-beta
     steps = 50                         # or step = 0.1
+    together = 1                       # strengths of one chain in one go: faster, one unit
     [axes]                             # lists or ranges; the last varies fastest
     noise_level = [0, 1]
     strength = {from = 0, to = 15, count = 16, spacing = "linear"}   # or "log"
@@ -53,7 +54,8 @@ def sweep(file: str, out: str | None, jobs: int | None, as_json: bool, quiet: bo
 
     Writes table.json and table.csv, every value with its error; a cell that failed says why.
     A sweep that was stopped, by whatever means, goes on when the same line is run again: finished
-    cells lie in cells.jsonl and cells-*.jsonl, and are found by what they are computed from.
+    cells lie in cells.jsonl and cells-*.jsonl, and are found by what they are computed from. Each
+    worker loses the one cell that it was at, or as many as are computed together.
     Exit code 4 if a cell failed.
     """
     with bad_input():
@@ -94,6 +96,9 @@ def summary(found: Sweep, seconds: float) -> str:
     parts = [f"{count} cell{'s' if count != 1 else ''}", f"{found.computed} computed"]
     if found.restored:
         parts.append(f"{found.restored} found stored")
+    equal = count - found.computed - found.restored
+    if equal:
+        parts.append(f"{equal} equal to others")
     tol, most = table["spec"]["output"]["tol"], above(table)
     if most:
         parts.append(f"{most} with an error above {tol:g}")

@@ -73,7 +73,38 @@ def cells(spec: Spec) -> list[Cell]:
             check(spec, {**first, name: value})
     if "horizon" in spec.axes:
         span = None
-    return [make_cell(spec, point, span) for point in points(spec)]
+    found = [(point, settings_at(spec, point, span)) for point in points(spec)]
+    if spec.chain is not None and spec.chain["together"] > 1:
+        together([settings for _, settings in found], spec.chain["together"])
+    source = versions()
+    return [
+        Cell(point, settings, content_key("sweep", settings, source)) for point, settings in found
+    ]
+
+
+def together(every: list[dict[str, Any]], most: int) -> None:
+    """Say in each cell's settings with which strengths its chain is stepped.
+
+    These are part of what it is computed from: its values depend on them, within their errors.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for settings in every:
+        model = settings["model"]
+        scale = model.pop("scale", None)
+        model["strength"] = model.get("strength", 0.0) if scale is None else scale - 1.0
+        groups.setdefault(but_for_strength(settings), []).append(settings)
+    for members in groups.values():
+        strengths = sorted({settings["model"]["strength"] for settings in members})
+        place = {strength: i // most * most for i, strength in enumerate(strengths)}
+        for settings in members:
+            begin = place[settings["model"]["strength"]]
+            settings["together"] = strengths[begin : begin + most]
+
+
+def but_for_strength(settings: dict[str, Any]) -> str:
+    """Return the content of a cell but for its strength: cells of one chain have the same."""
+    model = {name: item for name, item in settings["model"].items() if name != "strength"}
+    return content_key({**settings, "model": model})
 
 
 def check(spec: Spec, point: Point) -> float:
@@ -104,8 +135,8 @@ def linear_beta_horizon(spec: Spec, point: Point) -> float:
     return float(linear_beta_times(steps_at(spec, point, np.inf))[-1])
 
 
-def make_cell(spec: Spec, point: Point, span: float | None) -> Cell:
-    """Return the cell at a point; ``span`` is the length of reverse time where it is fixed."""
+def settings_at(spec: Spec, point: Point, span: float | None) -> dict[str, Any]:
+    """Return the settings at a point; ``span`` is the length of reverse time where it is fixed."""
     model = model_at(spec, point)
     chain: dict[str, Any] | None = None
     if spec.chain is not None:
@@ -122,8 +153,7 @@ def make_cell(spec: Spec, point: Point, span: float | None) -> Cell:
     output: dict[str, Any] = {"quantities": list(spec.quantities), "tol": spec.tol}
     if "modes" in spec.quantities:
         output.update(prominence=spec.prominence, bandwidth=spec.bandwidth)
-    settings = {"model": model, "chain": chain, "output": output}
-    return Cell(point, settings, content_key("sweep", settings, versions()))
+    return {"model": model, "chain": chain, "output": output}
 
 
 def process_of(model: dict[str, Any]) -> GuidedProcess:

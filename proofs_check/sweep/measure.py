@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fokker_planck import Estimate, chain, solve, time_grid
+from fokker_planck import Estimate, SolverError, chain, solve, time_grid
 from proofs_check.store import plain
 from proofs_check.sweep.cells import process_of
 from proofs_check.sweep.modes import modes
@@ -23,6 +24,35 @@ ATTRIBUTES = {
     "complement": "complement_mass",
     "variance": "covariance",
 }
+#: ... and of chains that are stepped together
+ROWS = {"confidence": "posterior_mass"}
+
+
+def measure_unit(unit: Sequence[Settings]) -> list[Record]:
+    """Return the records of cells that are computed in one go: one cell, or cells of one chain."""
+    if "together" in unit[0]:
+        found = stepped_together(unit[0])
+        if found is not None:
+            return [found[settings["model"]["strength"]] for settings in unit]
+    return [measure(settings) for settings in unit]
+
+
+def stepped_together(settings: Settings) -> dict[float, Record] | None:
+    """Return records by strength, or None where each chain has to be solved on its own."""
+    from fokker_planck.chains.sweep import chain_sweep
+
+    output, stated = settings["output"], settings["chain"]
+    try:
+        process: Any = process_of(settings["model"])
+        steps = chain(process, time_grid(process, stated["steps"], stated["grid"]), stated["rule"])
+        found = chain_sweep(steps, settings["together"], output["tol"])
+    except (ValueError, SolverError):
+        return None
+    names = {name: ROWS.get(name, name) for name in output["quantities"]}
+    return {
+        strength: recorded({k: getattr(found, name)[i].to_dict() for k, name in names.items()}, "")
+        for i, strength in enumerate(settings["together"])
+    }
 
 
 def measure(settings: Settings) -> Record:
@@ -49,7 +79,11 @@ def measure(settings: Settings) -> Record:
         raise
     except Exception as problem:
         return failure(f"{type(problem).__name__}: {problem}")
-    note = "; ".join(" ".join(text.split()) for text in notes if text)
+    return recorded(values, "; ".join(" ".join(text.split()) for text in notes if text))
+
+
+def recorded(values: dict[str, Any], note: str) -> Record:
+    """Return the record of values; without a single number it is that of a failure."""
     if not any(np.all(np.isfinite(item["value"])) for item in values.values()):
         return failure(f"no number for {', '.join(values)}" + (f" ({note})" if note else ""))
     record: Record = plain({"values": values, "reason": "", "note": note})

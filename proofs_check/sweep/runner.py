@@ -12,9 +12,9 @@ from typing import Any
 
 from fokker_planck.model.checks import whole_number
 from proofs_check.sweep import journal
-from proofs_check.sweep.cells import Cell, cells
+from proofs_check.sweep.cells import Cell, but_for_strength, cells
 from proofs_check.sweep.locks import alone, at_rest, at_work
-from proofs_check.sweep.measure import failure, measure
+from proofs_check.sweep.measure import failure, measure_unit
 from proofs_check.sweep.spec import Spec
 from proofs_check.sweep.table import forget_table, make_table, write_table
 from proofs_check.workers import default_jobs, run_tasks
@@ -34,7 +34,8 @@ class Sweep:
     table : dict
         What ``table.json`` holds: the same to the bit however the sweep was run.
     computed, restored : int
-        Cells that were computed now, and that were found stored.
+        Cells that were computed now, and that were found stored; others are equal to one of them,
+        such as those of two lengths that make the same number of steps.
     notes : list of str
         Stored cells that were corrupted, and workers that were lost.
     """
@@ -86,12 +87,13 @@ def run_sweep(
         todo = list({cell.key: cell for cell in every if cell.key not in records}.values())
         if todo:
             forget_table(folder)
+        restored = sum(cell.key in records for cell in every)
         lost = _compute(folder, todo, records, jobs, progress, len(every))
         table = make_table(spec, every, [records[cell.key] for cell in every])
         write_table(folder, table)
         # whatever else failed is on disk by now
         journal.gather(folder, journal.load(folder))
-    return Sweep(table, len(todo), len(every) - len(todo), [*notes, *lost])
+    return Sweep(table, len(todo), restored, [*notes, *lost])
 
 
 def writable(out: str | os.PathLike[str]) -> Path:
@@ -155,10 +157,10 @@ def _compute(
     while left:
         finished = total - len(left)
         tell(finished, total)
-        size = max(1, -(-len(left) // TASKS))
+        units = [[(cell.key, cell.settings) for cell in unit] for unit in in_units(left)]
+        size = max(1, -(-len(units) // TASKS))
         tasks = [
-            (str(folder), os.getpid(), [(c.key, c.settings) for c in left[i : i + size]])
-            for i in range(0, len(left), size)
+            (str(folder), os.getpid(), units[i : i + size]) for i in range(0, len(units), size)
         ]
         broken: BaseException | None = None
         try:
@@ -189,21 +191,31 @@ def cost(cell: Cell) -> float:
     return float(chain["steps"]) if chain is not None else 0.0
 
 
+def in_units(left: Sequence[Cell]) -> list[list[Cell]]:
+    """Return the cells that are computed in one go, in their order: one, or some of one chain."""
+    units: dict[str, list[Cell]] = {}
+    for cell in left:
+        name = but_for_strength(cell.settings) if "together" in cell.settings else cell.key
+        units.setdefault(name, []).append(cell)
+    return list(units.values())
+
+
 def compute_cells(
-    folder: str, parent: int, items: Sequence[tuple[str, dict[str, Any]]]
+    folder: str, parent: int, units: Sequence[Sequence[tuple[str, dict[str, Any]]]]
 ) -> list[tuple[str, Record]]:
     """Compute cells and keep each as soon as it is finished; end when the parent is gone."""
     path = Path(folder)
     at_work(path)
     done = []
-    for key, settings in items:
+    for unit in units:
         if parent not in (os.getpid(), os.getppid()):
             os._exit(1)
         try:
-            record = measure(settings)
+            records = measure_unit([settings for _, settings in unit])
         except MemoryError:
-            record = failure("MemoryError: too large for this machine")
-        else:
-            journal.append(path, [(key, record)])
-        done.append((key, record))
+            done += [(key, failure("MemoryError: too large for this machine")) for key, _ in unit]
+            continue
+        found = [(key, record) for (key, _), record in zip(unit, records, strict=True)]
+        journal.append(path, found)
+        done += found
     return done

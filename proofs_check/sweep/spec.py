@@ -17,10 +17,12 @@ from proofs_check.sweep.axes import AXES, EXCLUSIVE, axis_values
 
 QUANTITIES = ("confidence", "complement", "entropy", "mean", "variance", "mass", "modes")
 SECTIONS = ("title", "model", "chain", "axes", "output")
-CHAIN_FIELDS = ("rule", "grid", "steps", "step")
+CHAIN_FIELDS = ("rule", "grid", "steps", "step", "together")
+#: quantities that chains stepped together do not give
+APART = ("complement", "modes")
 OUTPUT_FIELDS = ("quantities", "tol", "prominence", "bandwidth")
-#: most cells of one sweep
-MOST_CELLS = 1_000_000
+#: most cells of one sweep, and most that are computed together
+MOST_CELLS, MOST_TOGETHER = 1_000_000, 1000
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Spec:
     axes : dict
         The values of what varies, in the order of the file: the last varies fastest.
     chain : dict or None
-        ``rule``, ``grid`` and ``steps`` or ``step``; None: continuous time.
+        ``rule``, ``grid``, ``steps`` or ``step``, and how many strengths of one chain are stepped
+        ``together`` (1: each alone); None: continuous time.
     quantities : tuple of str
         Outputs.
     tol : float
@@ -120,8 +123,14 @@ def parse_spec(data: Mapping[str, Any]) -> Spec:
     prominence = real_number(
         "output.prominence", output.get("prominence", 0.01), minimum=0.0, maximum=1.0, strict=True
     )
+    quantities = _quantities(output)
+    apart = [name for name in quantities if name in APART]
+    if apart and chain is not None and chain["together"] > 1:
+        raise ValueError(
+            f"chain.together must be 1 for the quantity {apart[0]}, got {chain['together']}"
+        )
     bandwidth = real_number("output.bandwidth", output.get("bandwidth", 0.0), minimum=0.0)
-    return Spec(model, axes, chain, _quantities(output), tol, prominence, bandwidth, title)
+    return Spec(model, axes, chain, quantities, tol, prominence, bandwidth, title)
 
 
 def _known(where: str, data: Mapping[str, Any], fields: tuple[str, ...]) -> None:
@@ -151,6 +160,8 @@ def _chain(stated: dict[str, Any], axes: Mapping[str, Any], given: bool) -> dict
         "rule": one_of("chain.rule", stated.get("rule", "euler"), CHAIN_RULES),
         "grid": one_of("chain.grid", stated.get("grid", "uniform"), GRIDS),
     }
+    most = {"minimum": 1, "maximum": MOST_TOGETHER}
+    out["together"] = whole_number("chain.together", stated.get("together", 1), **most)
     if "steps" in stated:
         out["steps"] = whole_number("chain.steps", stated["steps"], minimum=1)
     if "step" in stated:

@@ -89,6 +89,11 @@ def test_a_file_is_read(tmp_path):
         ("[model]\n[chain]\nstep = -1.0", ("chain.step", "-1")),
         ("[model]\n[chain]\ngrid = 'signal'\nstep = 0.1", ("grid", "'signal'")),
         ("[model]\n[chain]\ngrid = 'magic'\nsteps = 5", ("chain.grid", "'magic'")),
+        ("[model]\n[chain]\nsteps = 5\ntogether = 0", ("chain.together", "0")),
+        (
+            "[model]\n[chain]\nsteps = 5\ntogether = 4\n[output]\nquantities = ['modes']",
+            ("chain.together", "4", "modes"),
+        ),
         ("[model]\n[output]\nquantities = ['mood']", ("output.quantities", "'mood'")),
         ("[model]\n[output]\nquantities = []", ("output.quantities", "[]")),
         ("[model]\n[output]\nquantities = ['mean', 'mean']", ("output.quantities", "'mean'")),

@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import proofs_check.sweep.measure as measuring
 import proofs_check.sweep.runner as runner
 from proofs_check import workers
 from proofs_check.store import versions
@@ -104,7 +105,7 @@ def killed(folder, kills, jobs, seed):
     rng = random.Random(seed)
     out, log = folder / "out", folder / "begun"
     folder.mkdir()
-    runner.measure = stand_in(log)
+    measuring.measure = stand_in(log)
     cells = len(runner.cells(parse_spec(SPEC)))
     torn, stored, ends = [], [], []
     for k in range(kills):
