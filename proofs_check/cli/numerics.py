@@ -25,6 +25,8 @@ PATH_BYTES, STEP_BYTES = 128, 4096
 #: what --figure writes, by dimension; a GIF is the animation
 FIGURE_SUFFIXES = {1: (".pdf", ".png", ".svg"), 2: (".pdf", ".png", ".svg", ".gif")}
 QUANTITIES = ("entropy", "posterior_mass", "mass", "mean", "covariance")
+STEP_RULES = ("euler", "exponential", "ddim", "ddpm", "heun")
+TIME_GRIDS = ("uniform", "signal", "log-snr", "linear-beta")
 METHODS = ("auto", "characteristics", "spectral", "central", "finite-volume")
 WORTH = {
     "bound": "certified",
@@ -132,11 +134,48 @@ def draw_solution(solution: Solution, path: Path) -> None:
     save_figure(module.draw_single(module.single_record(solution)), path)
 
 
+def _chain(
+    process: Any,
+    steps: int | None,
+    rule: str | None,
+    grid: str | None,
+    method: str,
+    certify: bool,
+    figure: str | None,
+) -> Any:
+    """Return the chain that the options state, None without --steps."""
+    from fokker_planck.model import chain, time_grid
+    from fokker_planck.model.checks import one_of, whole_number
+
+    if steps is None:
+        for field, value in (("step_rule", rule), ("time_grid", grid)):
+            if value is not None:
+                raise BadInputError(f"{field} needs --steps, got {value!r}")
+        return None
+    unfit: tuple[tuple[str, Any, Any], ...] = (
+        ("method", method, "auto"),
+        ("certify", certify, False),
+        ("figure", figure, None),
+    )
+    for field, given, only in unfit:
+        if given != only:
+            raise BadInputError(f"{field} must be left out with --steps, got {given!r}")
+    with bad_input():
+        whole_number("steps", steps, minimum=1)
+        one_of("step_rule", rule or "euler", STEP_RULES)
+        one_of("time_grid", grid or "uniform", TIME_GRIDS)
+        at_most("steps", steps, memory_limit(STEP_BYTES * process.dimension**2))
+        return chain(process, time_grid(process, steps, grid or "uniform"), rule or "euler")
+
+
 @click.command(short_help="Solve the density equation.")
 @model_options(required=True)
 @click.option("--method", default="auto", metavar="|".join(METHODS), help="Default auto.")
 @click.option("--tol", type=REAL, default=1e-8, help="Wanted error; default 1e-8.")
 @click.option("--certify", is_flag=True, help="Certify the L1 error, and what follows from it.")
+@click.option("--steps", type=WHOLE, help="Law of the sampler in so many discrete steps.")
+@click.option("--step-rule", metavar="|".join(STEP_RULES), help="With --steps; default euler.")
+@click.option("--time-grid", metavar="|".join(TIME_GRIDS), help="With --steps; default uniform.")
 @click.option(
     "--figure",
     metavar="FILE",
@@ -148,6 +187,9 @@ def solve(
     method: str,
     tol: float,
     certify: bool,
+    steps: int | None,
+    step_rule: str | None,
+    time_grid: str | None,
     figure: str | None,
     as_json: bool,
     quiet: bool,
@@ -155,12 +197,17 @@ def solve(
 ) -> int:
     r"""Solve the Fokker-Planck equation of a guided sampler and print what comes out.
 
+    With --steps: the law of the discretised sampler, with no discretisation error.
+
     \b
     proofs-check solve --weights '[.5,.5]' --means '[-1,1]' --target 1 --strength 3 --sampler sde
     proofs-check solve --weights '[.3,.3,.4]' --means '[[0,2],[-1.7,-1],[1.7,-1]]' --target 0 \
         --strength 2 --figure density.png
+    proofs-check solve --weights '[.5,.5]' --means '[-1,1]' --target 1 --strength 3 \
+        --steps 50 --step-rule ddpm
     """
     process = build_process(model)
+    chain = _chain(process, steps, step_rule, time_grid, method, certify, figure)
     from fokker_planck.model.checks import one_of, real_number
 
     with bad_input():
@@ -184,7 +231,12 @@ def solve(
         numpy_silent(),
     ):
         solution = fp.solve(
-            process, taus=times, method=method, tol=tol, progress=progress, certify=certify
+            chain or process,
+            taus=times,
+            method=method,
+            tol=tol,
+            progress=progress,
+            certify=certify,
         )
         numbers = {name: getattr(solution, name)[-1] for name in quantities_of(process)}
     seconds = perf_counter() - start
@@ -192,6 +244,8 @@ def solve(
         draw_solution(solution, path)
     l1_error = float(np.asarray(solution.l1_error)[-1])
     extra = {"l1_error": l1_error, "method": solution.method, "seconds": round(seconds, 4)}
+    if chain is not None:
+        extra = {**extra, "n_steps": chain.n_steps, "rule": chain.rule}
     if as_json:
         values = {name: number.to_dict() for name, number in numbers.items()}
         print_json({**values, **extra, "message": solution.message})
@@ -205,7 +259,9 @@ def solve(
                 "method": solution.method,
                 "seconds": f"{seconds:.2f}",
             },
-            f"Density at reverse time {process.horizon:g}",
+            f"Density at reverse time {process.horizon:g}"
+            if chain is None
+            else f"Law of the sampler after {chain.n_steps} steps ({chain.rule})",
         )
     if solution.message and not quiet:
         click.echo(f"note: {solution.message}", err=True)
