@@ -58,6 +58,7 @@ def run_case(claim: Claim, case: Case, context: Context) -> Record:
         "evidence": [],
         "witness": None,
         "proofs": [],
+        "proof_files": [],
         "notes": [],
     }
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -12,11 +12,12 @@ from typing import Any, cast
 from fokker_planck import GaussianMixture, PairProcess, ReverseProcess
 from fokker_planck.model.checks import one_of, shown, whole_number
 from proofs_check.alarms import FAMILY_RATE, apply_holm
-from proofs_check.casework import run_case
+from proofs_check.casework import replayed, run_case
 from proofs_check.records import Record, Report, claim_record, environment
 from proofs_check.registry import LEVELS, Case, Claim, Context, Level, all_claims, select
 from proofs_check.store import Store, content_key, run_key, versions
 from proofs_check.workers import default_jobs, run_tasks
+from sde_compare.rules import check_rule
 
 OnEvent = Callable[[Record], None]
 
@@ -55,13 +56,17 @@ class Plan:
 
 
 def make_plan(
-    claims: Sequence[Claim], process: ReverseProcess | None, level: Level, seed: int
+    claims: Sequence[Claim],
+    process: ReverseProcess | None,
+    level: Level,
+    seed: int,
+    options: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Fix the cases and share the family-wise error rate among the statistical statements."""
     if process is None:
         tables = tuple(tuple(claim.cases(level, seed)) for claim in claims)
     else:
-        own = Case("own", process)
+        own = Case("own", process, dict(options or {}))
         tables = tuple((own,) for _ in claims)
     statements = sum(
         claim.statements(case)
@@ -81,6 +86,8 @@ def verify(
     out: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
     on_event: OnEvent | None = None,
+    n_steps: int | None = None,
+    rule: str | None = None,
 ) -> Report:
     """Test claims on their case tables, or on one model of the user's own.
 
@@ -105,6 +112,9 @@ def verify(
         "n_cases"}]}``, ``{"type": "case", "claim", "case", "verdict", "margin", "error",
         "evidence"}``, ``{"type": "claim", "record"}`` and ``{"type": "done"}``.
 
+    n_steps, rule : int and str, optional
+        With ``process``: the chain of that many equal steps of a rule, for the claims about chains.
+
     Returns
     -------
     Report
@@ -125,8 +135,31 @@ def verify(
     depth = cast(Level, one_of("level", level, LEVELS))
     seed = whole_number("seed", seed, minimum=0)
     jobs = default_jobs() if jobs is None else whole_number("jobs", jobs, minimum=1)
+    chain = chain_options(process, n_steps, rule)
     store = None if out is None else Store(checked_path(out))
-    return run(make_plan(chosen, process, depth, seed), store, jobs, on_event)
+    return run(make_plan(chosen, process, depth, seed, chain), store, jobs, on_event)
+
+
+def chain_options(
+    process: ReverseProcess | None, n_steps: int | None, rule: str | None
+) -> dict[str, Any]:
+    """Return the options of a user's own case that say which chain is meant.
+
+    Raises
+    ------
+    ValueError
+        If they are given without a model, or are out of range, naming the field.
+    """
+    if n_steps is None and rule is None:
+        return {}
+    if process is None:
+        raise ValueError("n_steps must be given with a model of your own only")
+    count = whole_number("n_steps", n_steps, minimum=1)
+    chosen = check_rule(process, "euler" if rule is None else rule)
+    found: dict[str, Any] = {"n_steps": count, "rule": chosen}
+    if chosen == "euler":
+        found["h"] = process.horizon / count
+    return found
 
 
 def checked_process(process: Any) -> ReverseProcess:
@@ -211,6 +244,8 @@ def run(
     notes: dict[tuple[int, int], str] = {}
     for pair in plan.tasks():
         kept, note = (None, "") if store is None else store.load_cell(plan.key(*pair))
+        if kept is not None and (problem := unproved(kept)):
+            kept, note = None, f"a kept case of {plan.claims[pair[0]].id} {problem}: recomputed"
         notes[pair] = note
         if kept is None:
             todo.append(pair)
@@ -245,6 +280,17 @@ def run(
             store.forget_claim(name)
     tell({"type": "done"})
     return report
+
+
+def unproved(record: Record) -> str:
+    """Return what is wrong with a kept case that says PROVED, empty if its proofs replay."""
+    if record["verdict"] != "PROVED":
+        return ""
+    try:
+        replayed(record.get("proofs", []))
+    except (RuntimeError, KeyError, TypeError, ValueError):
+        return "has no proof that replays"
+    return ""
 
 
 def raises_alarms(record: Record) -> bool:

@@ -162,21 +162,40 @@ class Store:
 
     # -- proofs: what the replay command reads --------------------------------------------------
     def with_proofs(self, claim_id: str, record: Record) -> Record:
-        """Write the proofs of a case to files, and return the record with their names."""
-        if record.get("proofs"):
-            from sde_compare.regions import write as write_proof
+        """Write the proofs of a case to files, and return the record with their names instead."""
+        documents = record.get("proofs", ())
+        if not documents:
+            return record
+        from sde_compare.regions import write as write_proof
+
         names = []
-        for k, proof in enumerate(record.get("proofs", ())):
+        for k, document in enumerate(documents):
             stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{claim_id}-{record['id']}")
             name = f"proofs/{stem}{f'-{k}' if k else ''}.json"
-            write_proof(self.path / name, proof)
+            while (self.path / name).is_dir():
+                name = name.replace(".json", "-.json")
+            # said before it is done: an interrupted run leaves no proof that is not known
+            with self._written.open("a", encoding="utf-8") as file:
+                file.write(name + "\n")
+            write_proof(self.path / name, document)
             names.append(name)
-        return {**record, "proofs": names}
+        return {**record, "proofs": [], "proof_files": names}
+
+    @property
+    def _written(self) -> Path:
+        return self.path / "proofs" / ".written"
 
     def forget_proofs(self) -> None:
-        """Take away the proofs of an earlier run."""
-        for path in (self.path / "proofs").glob("*.json"):
-            path.unlink(missing_ok=True)
+        """Take away the proofs that earlier runs wrote into this folder, and nothing else."""
+        try:
+            names = self._written.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            return
+        for name in names:
+            path = self.path / name
+            if path.parent == self.path / "proofs" and path.is_file():
+                path.unlink(missing_ok=True)
+        self._written.unlink(missing_ok=True)
 
     # -- the records that everything else reads --------------------------------------------------
     def claim_file(self, claim_id: str) -> str:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from proofs_check import Report
 
 DEFAULT_OUT = "proofs-check-out"
-FIELDS = ("claims", "claim", "process", "level", "seed", "jobs", "out", "dimension", "means")
+FIELDS = (
+    *("claims", "claim", "process", "level", "seed", "jobs", "out", "dimension", "means"),
+    *("n_steps", "rule"),
+)
 
 
 @click.command(short_help="Give claims a verdict.")
@@ -29,6 +32,8 @@ FIELDS = ("claims", "claim", "process", "level", "seed", "jobs", "out", "dimensi
 @click.option("--quick", is_flag=True, help="The small case tables, under a minute (default).")
 @click.option("--full", is_flag=True, help="The large case tables.")
 @model_options(required=False)
+@click.option("--steps", "n_steps", type=WHOLE, help="Your model's chain: equal steps.")
+@click.option("--step-rule", "rule", metavar="RULE", help="Its rule; default euler.")
 @click.option("--out", default=DEFAULT_OUT, metavar="DIR", help=f"Default {DEFAULT_OUT}.")
 @click.option("--seed", type=WHOLE, default=0, help="Default 0.")
 @click.option("--jobs", type=WHOLE, help="Processes; default: 2, or 1 on a single core.")
@@ -38,6 +43,8 @@ def verify(
     claims: tuple[str, ...],
     quick: bool,
     full: bool,
+    n_steps: int | None,
+    rule: str | None,
     out: str,
     seed: int,
     jobs: int | None,
@@ -70,7 +77,14 @@ def verify(
 
     start = perf_counter()
     with watcher(as_json or quiet) as progress, bad_input(FIELDS):
-        report = pc.verify(chosen, process, level, seed, out=folder, jobs=jobs, on_event=progress)
+        report = pc.verify(
+            *(chosen, process, level, seed),
+            out=folder,
+            jobs=jobs,
+            on_event=progress,
+            n_steps=n_steps,
+            rule=rule,
+        )
     page = finish(folder, seed, level, process, jobs, quiet or as_json)
     if as_json:
         print_json(report.to_dict())
