@@ -283,7 +283,20 @@ def test_bad_input_is_refused_before_any_work(options, message):
 def test_ids_are_unique_and_every_claim_can_travel_to_a_worker():
     claims = all_claims()
     assert [c.id for c in claims] == [
-        *("T1", "T1-Sigma", "T1-mono", "T1-discrete", "T2", "E1", "E2", "K1", "K2", "D1", "I4", "S0"),
+        *(
+            "T1",
+            "T1-Sigma",
+            "T1-mono",
+            "T1-discrete",
+            "T2",
+            "E1",
+            "E2",
+            "K1",
+            "K2",
+            "D1",
+            "I4",
+            "S0",
+        ),
         *("G0", "X1", "X3", "X4", "X5", "X6"),
     ]
     for claim in claims:
