@@ -108,8 +108,9 @@ def _estimates(
 ) -> dict[str, Any]:
     mass, mean, square, confidence, upper, folded = value
     spread = square - mean**2
-    # at least two branches where the slope changes its sign; how many is not counted here
-    injective = (folded == 0) | (folded == folded.max())
+    # at least two branches where the slope changes its sign; how many is not counted here, and a
+    # map that falls everywhere is not told from one that folds
+    injective = folded == 0
     bracket = np.where(injective, 0.0, np.inf)
     return {
         "mass": (mass, error[0] + lost),

@@ -1,6 +1,7 @@
 """All claims, in the order in which they are shown."""
 
 from proofs_check.claims import (
+    chains,
     curvature,
     d1,
     e1,
@@ -28,6 +29,7 @@ CLAIMS = (
     curvature.K1,
     curvature.K2,
     d1.CLAIM,
+    chains.D4,
     i4.CLAIM,
     s0.CLAIM,
     g0.CLAIM,
@@ -36,4 +38,5 @@ CLAIMS = (
     steered.X4,
     x5.CLAIM,
     t1_discrete.X6,
+    chains.X7,
 )

@@ -53,3 +53,17 @@ def test_other_strengths_beside_it_do_not_change_a_law_beyond_its_error():
 def test_bad_input_is_one_line(call, line):
     with pytest.raises(ValueError, match=line):
         call(fp.chain(fp.reverse_process(CENTRE, 1), 3))
+
+
+def test_a_folded_entropy_is_never_claimed_as_if_it_were_not_folded():
+    """Rows of one sweep that fold most must not pass for injective."""
+    mixture = fp.GaussianMixture([0.3, 0.4, 0.3], [-2.0, 0.0, 2.0])
+    process = fp.reverse_process(mixture, 1, strength=1.0, sampler="ode")
+    n = 11
+    strengths = np.array([1.0, 4.0, 9.0, 20.0])
+    grid = np.linspace(0, process.horizon, n + 1)
+    swept = fp.chain_sweep(fp.chain(process, grid), strengths, tol=1e-4)
+    for i, eta in enumerate(strengths):
+        alone = fp.solve(fp.chain(process.with_strength(eta), grid), tol=1e-6).entropy[-1]
+        both = swept.entropy[i].error + alone.error
+        assert abs(swept.entropy[i].value - alone.value) <= both

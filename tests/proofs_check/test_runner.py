@@ -294,10 +294,11 @@ def test_ids_are_unique_and_every_claim_can_travel_to_a_worker():
             "K1",
             "K2",
             "D1",
+            "D4",
             "I4",
             "S0",
         ),
-        *("G0", "X1", "X3", "X4", "X5", "X6"),
+        *("G0", "X1", "X3", "X4", "X5", "X6", "X7"),
     ]
     for claim in claims:
         for level in ("quick", "full"):
