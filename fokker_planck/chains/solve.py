@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fokker_planck.chains.line import contraction, last_noise, line_readings
 from fokker_planck.chains.reading import ChainReading
+from fokker_planck.functionals import watched
 from fokker_planck.methods.base import Progress, SolverError, output_times
 from fokker_planck.model import Chain
 from fokker_planck.model.checks import real_number, shown
@@ -41,8 +43,8 @@ def solve_chain(
         raise ValueError(f"method must be auto for a chain, got {method!r}")
     if certify:
         raise ValueError(f"certify must be False for a chain, got {certify!r}")
-    if chain.dimension != 1:
-        raise ValueError(f"chain must have dimension 1, got {chain.dimension}")
+    if chain.dimension not in (1, 2):
+        raise ValueError(f"chain must have dimension 1 or 2, got {chain.dimension}")
     times = output_times(taus, chain.horizon)
     tol = real_number("tol", tol, minimum=0.0, strict=True)
     nodes = _nodes(chain, times)
@@ -54,7 +56,12 @@ def solve_chain(
             progress(k + 1, total)
 
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-        readings, cost = line_readings(chain, nodes, tol, report)
+        if chain.dimension == 1:
+            readings, cost = line_readings(chain, nodes, tol, report)
+        else:
+            from fokker_planck.chains.plane import plane_readings
+
+            readings, cost = plane_readings(chain, nodes, tol, report)
         message = ""
         if chain.deterministic and chain.dimension == 1:
             cost["contraction"] = contraction(chain)
@@ -69,12 +76,20 @@ def solve_chain(
             raise SolverError("chain: a step gave no number; more steps or less strength may help")
     if progress is not None:
         progress(total, total)
-    cost["seconds"] = time.perf_counter() - started
     pushed = last_noise(chain, nodes[-1]) < nodes[-1] or nodes[-1] == 0
     name = "push-forward" if pushed else "chapman-kolmogorov"
-    return Solution(
-        chain.process, chain.tau[nodes], name, ChainReading(readings), cost, message, None, chain
-    )
+    reading = ChainReading(readings)
+    solution = Solution(chain.process, chain.tau[nodes], name, reading, cost, message, None, chain)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+        for functional in watched(chain.process):
+            values, budget = reading.read(functional)
+            error = sum(budget.values(), np.zeros(values.size))
+            if not np.all(error <= tol):
+                worst = float(error.max())
+                missed = f"tol {tol:g} was not met: {functional.name} has error {worst:.1e}"
+                message = f"{message}; {missed}" if message else missed
+    cost["seconds"] = time.perf_counter() - started
+    return replace(solution, message=message)
 
 
 def _nodes(chain: Chain, times: Array) -> list[int]:
