@@ -174,6 +174,38 @@ class PushedReading:
         apart = np.concatenate([[True], np.diff(x) > 0])
         return Density(x[apart], np.exp(log_p[apart]), mass[apart], log_p[apart], cdf[apart])
 
+    def distribution_at(self, y: Array, skip: int = 1) -> Array:
+        """Return the distribution function at points, also where the map folds.
+
+        Between two nodes the map is taken to be linear in the start's distribution function; of
+        the nodes only every ``skip``-th is used.
+        """
+        image, level = self.best.points[0][::skip], self.distribution[::skip]
+        # where the image comes down through y the starts beyond are counted, and vice versa
+        out = np.where(image[0] <= y, 1.0, 0.0)
+        low, high = np.minimum(image[:-1], image[1:]), np.maximum(image[:-1], image[1:])
+        order = np.argsort(y)
+        first = np.searchsorted(y[order], low, side="left")
+        count = np.searchsorted(y[order], high, side="left") - first
+        step = np.repeat(np.arange(count.size), count)
+        place = np.arange(step.size) - np.repeat(np.cumsum(count) - count, count)
+        which = order[first[step] + place]
+        share = (y[which] - image[step]) / (image[step + 1] - image[step])
+        beyond = 1 - (level[step] + share * (level[step + 1] - level[step]))
+        falling = image[step + 1] < image[step]
+        np.add.at(out, which, np.where(falling, beyond, -beyond))
+        return out
+
+    def folded_distribution(self) -> tuple[Array, Array, float]:
+        """Return points of the image, the distribution function there, and its error."""
+        y = np.quantile(self.best.points[0], np.linspace(0.0, 1.0, 2001))
+        values, coarse = self.distribution_at(y), self.distribution_at(y, 2)
+        move = 4 * np.abs(self.jittered.points[0] - self.best.points[0])
+        spread = float(np.max(move)) if move.size else 0.0
+        near = self.distribution_at(y + spread) - self.distribution_at(y - spread)
+        error = float(np.max(np.abs(values - coarse))) + float(np.max(near)) + 2 * self.lost
+        return y, values, error + sum(float(p[0]) for p in self.l1_differences().values())
+
     def l1_differences(self) -> Budget:
         """Return the L1 difference under a coarser law at the start, and the tail."""
         gap = 0.0 if self.other is None else float(np.sum(np.abs(self.other - self.best.mass[0])))

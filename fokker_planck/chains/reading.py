@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fokker_planck.chains.pushed import PushedReading
 from fokker_planck.density import Density, PlaneDensity
 from fokker_planck.functionals import Functional
 from fokker_planck.runs import Budget, Reading, Run
@@ -44,6 +45,13 @@ class ChainReading:
     def l1_differences(self) -> Budget:
         """Return the L1 differences of the runs, by part."""
         return _joined([part.l1_differences() for part in self.parts])
+
+    def distribution(self, i: int) -> tuple[Array, Array, float] | None:
+        """Return points, the distribution function and its error where a map folds, else None."""
+        part = self.parts[i]
+        if isinstance(part, PushedReading) and part.branches > 1:
+            return part.folded_distribution()
+        return None
 
     def distribution_error(self, i: int) -> float:
         """Return the error of the distribution function at the nodes."""
