@@ -192,7 +192,7 @@ def fold_threshold(process: ReverseProcess, h: float, rule: str = "euler") -> Th
         If a field is out of range, naming it.
     """
     slopes, h = Slopes(process, rule), checked_step(process, h)
-    law, taus = process.mixture, np.linspace(0.0, process.horizon - h, TIMES // 4 + 1)
+    law, taus = process.mixture, np.linspace(0.0, process.horizon - h, TIMES // 8 + 1)
     reach = float(np.abs(law.means).max() + 6 * np.sqrt(law.variances.max()) + 6.0)
 
     def at(tau: float, points: int) -> tuple[float, float]:

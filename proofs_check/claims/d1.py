@@ -148,8 +148,8 @@ CLAIM = Claim(
         "located from the step map, and both sides are decided within a thousandth of it."
     ),
     latex=(
-        r"\inf_t M_t'(0) \ge -1 \iff \eta \le \eta_c,\qquad "
-        r"\eta_c = \frac{1}{hW}\ \text{(ODE)},\quad \frac{1-h/2}{2hW}\ \text{(SDE)}"
+        r"\inf_t M_t'(0) \ge -1 \;\Longleftrightarrow\; \eta \le \eta_c,\qquad "
+        r"\eta_c^{ODE} = \frac{1}{h\,W},\quad \eta_c^{SDE} = \frac{1-h/2}{2\,h\,W}"
     ),
     status="theorem",
     hypotheses=(ISOTROPIC, OU, UNIT, WHOLE, SYMMETRIC, STEP),

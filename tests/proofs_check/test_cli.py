@@ -121,7 +121,8 @@ def fake(monkeypatch):
     def install(*claims):
         from proofs_check.records import Report
 
-        def verify(chosen, process, level, seed, *, out, jobs, on_event):
+        def verify(chosen, process, level, seed, *, out, jobs, on_event, n_steps, rule):
+            assert n_steps is None and rule is None
             calls.append((chosen, process, level, seed, jobs))
             started = [{"id": c["id"], "n_cases": len(c["cases"])} for c in claims]
             on_event({"type": "start", "claims": started})
