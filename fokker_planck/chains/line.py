@@ -25,7 +25,7 @@ LARGEST_EXPONENT, SPARE = 34.0, 8.0
 #: the nodes that a law is read on are so many times closer than those that carry it, or more
 CLOSER, CLOSEST = 2, 64
 #: probability left off at the ends of a start, as a share of the tolerance
-TAIL, LEAST_TAIL = 1e-4, 1e-18
+TAIL, LEAST_TAIL = 1e-7, 1e-18
 
 
 def last_noise(chain: Chain, node: int) -> int:

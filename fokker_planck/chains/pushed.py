@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 
 from fokker_planck.chains.panels import EPS, Image, halves, panel_nodes
 from fokker_planck.chains.starts import StartLaw
-from fokker_planck.characteristic_reading import remaining_share
 from fokker_planck.density import Density
 from fokker_planck.functionals import Functional, Snapshot, weighted
 from fokker_planck.runs import Budget, Run, lost_tail
 
 Array = NDArray[np.float64]
-#: changes that do not fall below this share of the ones before count so many times
-STUCK, ROUGH = 0.9, 8.0
-#: ... and changes of this share of the value mean that nothing is resolved
-LARGEST_CHANGE = 0.05
-#: the least share of a change that is claimed
-LEAST_SHARE = 2.0**-8
+#: a panel whose integral does not gain as much by halving is rough, and counts so many times
+LEAST_GAIN, ROUGH = 2.0**-10, 2.0
+#: what is lost may lie where an influence is so many times its largest at the nodes
+FAR = 16.0
+#: changes of this share of the value mean that nothing is resolved
+LARGEST_CHANGE = 0.1
 
 
 @dataclass(frozen=True)
@@ -105,17 +104,15 @@ class PushedReading:
             sums = [self._products(functional, snap) for snap in snaps]
             panels = sums[0].size // 16
             sums = [item.reshape(panels, -1).sum(axis=1) for item in sums]
-            last = float(np.sum(np.abs(sums[2] - sums[1])))
-            before = float(np.sum(np.abs(sums[1] - sums[0])))
+            last, before = np.abs(sums[2] - sums[1]), np.abs(sums[1] - sums[0])
         influence = functional.influence(snaps[-1])
         size = weighted(snaps[-1].mass, np.abs(influence)) + abs(value)
         noise = 64 * EPS * size
-        quadrature = last * max(remaining_share(last, before), LEAST_SHARE)
-        if not np.isfinite(last) or last > LARGEST_CHANGE * size:
+        # where a panel is rough, what halving it changes depends on where the jump lies
+        rough = ~(last <= LEAST_GAIN * before)
+        quadrature = float(np.sum(np.where(rough, ROUGH * np.maximum(last, before), last)))
+        if not quadrature <= LARGEST_CHANGE * size:
             quadrature = np.inf
-        elif last > STUCK * before and last > 4 * noise:
-            # at a fold log|F'| has a pole, and what a halving changes depends on where it lies
-            quadrature = ROUGH * last
         if functional.integrand is not None and not np.any(sums[2]):
             quadrature = np.inf
         # a defect of the mass counts with the constant that the influence lacks
@@ -138,7 +135,7 @@ class PushedReading:
         if functional.bound is not None:
             return ends
         finite = np.abs(influence[np.isfinite(influence)])
-        return max(ends, 4 * self.lost * float(finite.max(initial=0.0)))
+        return max(ends, FAR * self.lost * float(finite.max(initial=0.0)))
 
     def _rounding(self, functional: Functional, snap: Snapshot) -> float:
         """Return four times what perturbed steps change, node by node."""
