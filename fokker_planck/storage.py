@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from fokker_planck.chains.storage import CHAIN_KINDS, pack_chain, unpack_chain
 from fokker_planck.characteristic_reading import CharacteristicReading
 from fokker_planck.estimate import Estimate
-from fokker_planck.model import is_plain, process_from_spec
+from fokker_planck.model import Chain, is_plain, process_from_spec
 from fokker_planck.readings import READINGS, GridReading, TableReading
 from fokker_planck.residual.result import Certified
 from fokker_planck.runs import FarTail, Reading, Run
@@ -65,13 +66,15 @@ def _pack(reading: Reading) -> tuple[dict[str, Any], dict[str, Any]]:
         for s, row in enumerate(reading.runs):
             for q, run in enumerate(row):
                 _put_run(arrays, f"run/{s}/{q}", run)
-    else:
+    elif not pack_chain(reading, arrays, header, _pack, _put_run):
         raise TypeError(f"cannot save a reading of type {type(reading).__name__}")
     return arrays, header
 
 
 def _unpack(arrays: Any, header: dict[str, Any]) -> Reading:
     kind = header["kind"]
+    if kind in CHAIN_KINDS:
+        return unpack_chain(arrays, header, _unpack, _get_run)
     if kind not in READINGS:
         raise ValueError(f"path: unknown reading {kind!r}")
     if kind == GridReading.kind:
@@ -137,6 +140,8 @@ def save(solution: Solution, path: str | os.PathLike[str]) -> None:
         "process": solution.process.spec() if is_plain(solution.process) else None,
         "certificate": _pack_certificate(solution.certificate),
     }
+    if solution.chain is not None:
+        header["chain"] = {"tau": solution.chain.tau.tolist(), "rule": solution.chain.rule}
     arrays["taus"] = solution.taus
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     try:
@@ -169,15 +174,19 @@ def load(path: str | os.PathLike[str]) -> Solution:
         header = json.loads(arrays["header"].tobytes().decode())
         if header["format"] != FORMAT:
             raise ValueError(f"format {header['format']}")
-        spec = header["process"]
+        spec, steps = header["process"], header.get("chain")
+        process = process_from_spec(spec) if spec is not None else None
         return Solution(
-            process_from_spec(spec) if spec is not None else None,
+            process,
             arrays["taus"],
             header["method"],
             _unpack(arrays, header),
             header["cost"],
             header["message"],
             _unpack_certificate(header["certificate"]),
+            None
+            if process is None or steps is None
+            else Chain(process, np.array(steps["tau"]), steps["rule"]),
         )
     except Exception as error:
         raise ValueError(f"path: cannot read a solution from {path}: {error}") from None
