@@ -16,10 +16,11 @@ TITLES = {
     "proof_boxes": "A sign over a region, decided by boxes: a proof and a refutation",
     "crossings": "Gains along coupled paths at two step sizes, first crossings marked",
     "hypothesis_map": "Where T1 and T1-Sigma apply as one mean moves, and what falls elsewhere",
+    "phase": "Step size against strength for the centre of three: confidence of the chain's law",
 }
 
-#: drawn only if named (or stored): they show fixed cases and no run, and the last takes minutes
-BY_NAME = ("proof_boxes", "crossings", "hypothesis_map")
+#: drawn only if named (or stored): they show fixed cases and no run, and some take a minute or two
+BY_NAME = ("proof_boxes", "crossings", "hypothesis_map", "phase")
 
 #: the dimension of the models that a figure is for; others are for any
 DIMENSIONS = {

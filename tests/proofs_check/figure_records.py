@@ -245,6 +245,31 @@ def hypothesis_map() -> dict[str, Any]:
     }
 
 
+def phase() -> dict[str, Any]:
+    thetas, steps = np.linspace(0, 15, 6), np.linspace(0.02, 0.5, 5)
+    panels = []
+    for noise_level, linear, net in ((0.0, 2.16, 5.84), (1.0, 1.08, None)):
+        whole = thetas < (net or linear)
+        panels.append(
+            {
+                "noise_level": noise_level,
+                "model": "by hand",
+                "h": steps.tolist(),
+                "theta": thetas.tolist(),
+                "confidence": [np.where(whole, 0.9, 0.1).tolist() for _ in steps],
+                "error": [[1e-6, 1e-6, 1e-3, None, 1e-5, 1e-5] for _ in steps],
+                "linear": {
+                    "h": steps.tolist(),
+                    "theta": (linear * (1 - noise_level * steps / 2)).tolist(),
+                    "error": 1e-9,
+                },
+                "net": net,
+                "seconds": 1.0,
+            }
+        )
+    return {"panels": panels, "caption": "by hand"}
+
+
 BY_HAND = {
     "travel": travel,
     "strength": strength,
@@ -256,4 +281,5 @@ BY_HAND = {
     "proof_boxes": proof_boxes,
     "crossings": crossings,
     "hypothesis_map": hypothesis_map,
+    "phase": phase,
 }
