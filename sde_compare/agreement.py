@@ -96,9 +96,11 @@ class Agreement:
         width = max((len(check.name) for check in self.checks), default=0)
         lines = []
         for check, p in zip(self.checks, self.adjusted, strict=True):
-            steps = self.settings.get("n_steps", ())
+            # of a combined family each agreement has its own settings
+            own = self.settings.get(check.name.rsplit(": ", 1)[0], self.settings)
             # at one step size nothing is extrapolated: rounding is what was lost in
-            why = "vacuous: lost in rounding" if len(steps) == 1 else "not resolved: more steps"
+            single = len(own.get("n_steps", ())) == 1
+            why = "vacuous: lost in rounding" if single else "not resolved: more steps"
             agrees = "agrees" if check.resolved else why
             verdict = "differs" if p <= self.alpha else agrees
             lines.append(
