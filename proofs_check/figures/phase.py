@@ -18,7 +18,7 @@ from proofs_check.claims.d1 import centre_process
 from proofs_check.figures.model import describe, number
 from proofs_check.figures.style import FULL_WIDTH, new_figure, sampler_name, settled, styled
 from sde_compare.thresholds import linear_threshold
-from sde_compare.visible import net_threshold
+from sde_compare.visible import closing_steps, net_threshold
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,12 +44,7 @@ LOCATED = 7
 
 def times(h: float, horizon: float = HORIZON) -> Array:
     """Return reverse times in steps of length h up to the horizon; the first is what remains."""
-    n = int(np.floor(horizon / h + 1e-9))
-    later = horizon - h * np.arange(n, -1, -1)
-    if later[0] > 1e-9 * h:
-        return np.concatenate([[0.0], later])
-    later[0] = 0.0
-    return np.asarray(later)
+    return closing_steps(horizon, h)
 
 
 def row(process: ReverseProcess, h: float, thetas: Array) -> tuple[Array, Array]:
