@@ -67,3 +67,17 @@ def test_a_folded_entropy_is_never_claimed_as_if_it_were_not_folded():
         alone = fp.solve(fp.chain(process.with_strength(eta), grid), tol=1e-6).entropy[-1]
         both = swept.entropy[i].error + alone.error
         assert abs(swept.entropy[i].value - alone.value) <= both
+
+
+@pytest.mark.parametrize(
+    ("h", "theta"), [(0.3536, 10.448), (0.4435, 9.994), (0.4071, 11.209), (0.2227, 12.369)]
+)
+def test_windows_narrower_than_a_panel_are_claimed(h, theta):
+    """Past the threshold the centre is pinned again in narrow windows, which halving can miss."""
+    mixture = fp.GaussianMixture([1 / 3] * 3, [-3.0, 0.0, 3.0])
+    process = fp.reverse_process(mixture, 1, strength=1.0, sampler="ode", horizon=5.0)
+    grid = np.unique(np.clip(5 - h * np.arange(int(np.ceil(5 / h)) + 1), 0, 5))
+    chain = fp.chain(process, grid)
+    rough, fine = (fp.chain_sweep(chain, [theta / h], tol=tol) for tol in (1e-3, 1e-8))
+    a, b = rough.posterior_mass[0], fine.posterior_mass[0]
+    assert abs(a.value - b.value) <= a.error + b.error
