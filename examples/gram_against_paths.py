@@ -88,11 +88,14 @@ def ode_loss(process: fp.ReverseProcess) -> float:
     gap = log_odds(process, ends(process, starts, 1e-5))
     gap = gap - log_odds(process, ends(zero, starts, 1e-5))
     worst = starts[[int(np.argmin(gap))]]
-    change = []
+    change, sizes = [], []
     for tol in (1e-8, 1e-10):
         a, b = (log_odds(process, ends(p, worst, tol))[0] for p in (process, zero))
         change.append(float(a - b))
-    surely = change[1] + 10 * abs(change[1] - change[0]) + 1e-9 < 0
+        sizes += [abs(float(a)), abs(float(b))]
+    # ten times what a hundredfold tolerance changed, and the rounding of log-odds of this size
+    doubt = 10 * abs(change[1] - change[0]) + 64 * EPS * (1 + max(sizes))
+    surely = change[1] + doubt < 0
     return change[1] if surely else 0.0
 
 

@@ -12,7 +12,6 @@ positive probability. No random sampling is involved.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -248,13 +247,3 @@ def _around(process: ReverseProcess, n: int, rng: np.random.Generator) -> Array:
     reach = rng.uniform(-0.5, 2.0, size=(n, 1))
     wide = np.sqrt(process.mixture.variances[process.target].max())
     return np.asarray(own + reach * (pick - own) + wide * rng.standard_normal(pick.shape))
-
-
-__all__: Sequence[str] = (
-    "LosingPath",
-    "Steered",
-    "change_of_odds",
-    "find_losing_path",
-    "held_gaps",
-    "steered",
-)

@@ -20,7 +20,7 @@ from proofs_check.claims.hypotheses import (
     rivals,
 )
 from proofs_check.claims.proofs import proof_evidence, replayed_witness
-from proofs_check.claims.tables import case, plane_case
+from proofs_check.claims.tables import case
 from proofs_check.evidence import Evidence, Witness
 from proofs_check.registry import Case, Claim, Context, Level
 from sde_compare import regions as rg
@@ -144,9 +144,9 @@ def shape(item: Case) -> tuple[int, int]:
 
 def cases(level: Level, seed: int) -> Sequence[Case]:
     """Return one model for every number of components and dimension: the proof is for all."""
-    table = [case("two", 3, "sde"), case("three-extreme", 4, "sde"), plane_case("plane-three", 2)]
+    table = [case("two", 3, "sde"), case("three-extreme", 4, "sde"), case("plane-three", 2, "sde")]
     if level == "full":
-        table += [plane_case("plane-two", 2), plane_case("plane-four", 2)]
+        table += [case("plane-two", 2, "sde"), case("plane-four", 2, "sde")]
     return table
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-import numpy as np
-
 import fokker_planck as fp
 from fokker_planck import GaussianMixture, ReverseProcess
 from proofs_check.claims.hypotheses import ISOTROPIC, OU, UNIT, WHOLE, rivals
@@ -52,6 +50,8 @@ def _symmetric(process: ReverseProcess) -> Condition:
     for k in rivals(process):
         place = float(mixture.means[k, 0])
         found[place] = found.get(place, Fraction(0)) + Fraction(float(mixture.weights[k]))
+    if not found:
+        return Condition("refuted", "there is no rival")
     if any(found.get(-place) != weight for place, weight in found.items()):
         return Condition("refuted", "the mixture is not symmetric about the target's mean")
     return Condition("proved", "means and weights are mirror images, to the bit")
@@ -64,21 +64,21 @@ SYMMETRIC = Hypothesis(
 )
 
 
-def slope(process: ReverseProcess, h: rg.Expr) -> tuple[rg.Expr, rg.Expr]:
-    r"""Return the slope of the Euler step at the centre, plus 1, as a function of r and theta.
+def slope(process: ReverseProcess, h: rg.Expr) -> rg.Expr:
+    r"""Return 1 plus the slope at x = 0 of the Euler step from t, in the variables t and theta.
 
-    With theta = h eta: 2 - lambda^2 h + (1 + lambda^2) theta d^2/dx^2 log P_t(y|x) at x = 0.
+    With theta = h eta: 2 - lambda^2 h + (1 + lambda^2) theta d^2/dx^2 log P_t(y|x).
     """
     mixture, y = process.mixture, process.target
     level = rg.number(Fraction(process.noise_level) ** 2)
-    x, r, theta = rg.variables("x r theta")
-    terms = []
+    x, t, theta = rg.variables("x t theta")
+    r, terms = rg.exp(-t), []
     for k in [y, *rivals(process)]:
         weight = rg.log(rg.number(float(mixture.weights[k])))
         mean = rg.number(float(mixture.means[k, 0]))
         terms.append(weight + r * mean * x - r**2 * mean**2 / 2)  # the quadratics in x cancel
     bend = rg.derivative(rg.derivative(terms[0] - rg.lse(*terms), "x"), "x")
-    return 2 - level * h + (1 + level) * theta * bend, theta
+    return 2 - level * h + (1 + level) * theta * bend
 
 
 def gather(item: Case, context: Context) -> Sequence[Evidence]:
@@ -86,16 +86,19 @@ def gather(item: Case, context: Context) -> Sequence[Evidence]:
     process, h = item.process, float(item.options["h"])
     found = linear_threshold(process, h)
     eta = float(found.strength.value)
-    exact_h = rg.number(h)
-    f, _ = slope(process, exact_h)
+    f = slope(process, rg.number(h))
     low, high = (h * eta * (1 + sign * GAP) for sign in (-1, 1))
-    # a step starts at t >= h: r from below e^-T to above e^-h
-    first = float(np.nextafter(np.exp(-process.horizon) * 0.999, 0))
-    r = (first, float(np.exp(-h) * (1 + 1e-12)))
-    below = rg.decide(f, {"x": (0, 0), "r": r, "theta": (0, low)}, name="slope + 1, below")
-    at = float(np.exp(-found.t))
+    at_centre = {"x": (0, 0)}
+    # a step of length h starts at t >= h
+    below = rg.decide(
+        f,
+        {**at_centre, "t": (h, process.horizon), "theta": (0, low)},
+        name="slope + 1, below",
+    )
     above = rg.decide(
-        f, {"x": (0, 0), "r": (at, at), "theta": (high, high)}, name="slope + 1, above"
+        f,
+        {**at_centre, "t": (found.t, found.t), "theta": (high, high)},
+        name="slope + 1, above",
     )
     text = (
         f"steps h = {h:g}: for theta = h eta <= {low:.6g} no step from any time swings "

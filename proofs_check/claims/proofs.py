@@ -35,7 +35,7 @@ def proof_evidence(name: str, statement: str, decisions: Sequence[rg.Decision]) 
             kind="bound",
             details=details,
             decision="refuted",
-            proof=rg.proof_of(name, statement, [worst]),
+            proof=rg.proof_of(name, f"not true: {statement}", [worst]),
         )
     if open_:
         return Evidence(

@@ -21,7 +21,7 @@ from proofs_check.claims.hypotheses import (
 from proofs_check.claims.pathwise import PathTest, coupled_rise, path_evidence, replayed
 from proofs_check.claims.proofs import proof_evidence
 from proofs_check.claims.rises import Rise
-from proofs_check.claims.tables import case, plane_case, random_cases
+from proofs_check.claims.tables import case, random_cases
 from proofs_check.evidence import Evidence, Witness
 from proofs_check.registry import Case, Claim, Context, Level, without_guidance
 from sde_compare import regions as rg
@@ -55,10 +55,10 @@ def mono_cases(level: Level, seed: int) -> Sequence[Case]:
         case("two", 4, "sde"),
         case("two-unequal", 16, "sde"),
         case("three-extreme", 8, "sde"),
-        plane_case("plane-orthogonal", 6, "sde"),
+        case("plane-orthogonal", 6, "sde"),
     ]
     if level == "full":
-        table += [plane_case("plane-orthogonal", 6, "ode")]
+        table += [case("plane-orthogonal", 6, "ode")]
         table += random_cases(20, seed, "T1-mono", components=2)
         extreme = random_cases(10, seed, "T1-mono extreme", extreme=True)
         table += [replace(item, id=f"extreme-{item.id}") for item in extreme]

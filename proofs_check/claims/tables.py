@@ -21,11 +21,6 @@ MODELS: dict[str, tuple[GaussianMixture, int]] = {
     "three-centre": (GaussianMixture([1 / 3, 1 / 3, 1 / 3], [-2.0, 0.0, 2.0]), 1),
     "near-unequal": (GaussianMixture([0.5, 0.5], [-0.5, 0.5], [1.0, 0.8]), 0),
     "wide-narrow": (GaussianMixture([0.5, 0.5], [0.0, 0.0], [4.0, 0.25]), 0),
-}
-
-
-#: plane models: name -> (mixture, target)
-PLANE: dict[str, tuple[GaussianMixture, int]] = {
     "plane-two": (GaussianMixture([0.4, 0.6], [[-1.0, 0.5], [1.0, 0.0]]), 1),
     "plane-three": (
         GaussianMixture([0.3, 0.3, 0.4], [[0.0, 2.0], [-1.5, -1.0], [1.5, -0.5]]),
@@ -40,14 +35,6 @@ PLANE: dict[str, tuple[GaussianMixture, int]] = {
         0,
     ),
 }
-
-
-def plane_case(model: str, strength: float, sampler: str = "sde", **options: Any) -> Case:
-    """Return a case of a plane model."""
-    mixture, target = PLANE[model]
-    shape = {key: options.pop(key) for key in ("horizon",) if key in options}
-    process = fp.reverse_process(mixture, target, strength=strength, sampler=sampler, **shape)
-    return Case(f"{model}-{sampler}-eta{strength:g}", process, options)
 
 
 def case(model: str, strength: float, sampler: str | float, **options: Any) -> Case:

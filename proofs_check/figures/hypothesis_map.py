@@ -15,9 +15,9 @@ import numpy as np
 import fokker_planck as fp
 from proofs_check.claims.hypotheses import GRAM
 from proofs_check.claims.t1_sigma import KERNEL
-from proofs_check.figures.losing import losing_path
 from proofs_check.figures.model import number, numbers
 from proofs_check.figures.style import FULL_WIDTH, SDE, new_figure, settled, styled
+from sde_compare.losing import losing_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ A function is built from variables and exact numbers with ``+ - * / **``, ``exp`
 ``sqrt``, ``tanh``, ``lse`` and ``shares`` (posteriors). Formulas: docs/theory.md, section 9.
 """
 
-from sde_compare.regions.decide import Decision, decide, decide_all, proof_of
+from sde_compare.regions.decide import Decision, decide, proof_of
 from sde_compare.regions.derivative import derivative
 from sde_compare.regions.expression import (
     Expr,
@@ -38,7 +38,6 @@ __all__ = [
     "Region",
     "Replayed",
     "decide",
-    "decide_all",
     "derivative",
     "exp",
     "identical",

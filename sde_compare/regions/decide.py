@@ -264,19 +264,6 @@ def decide(
     return Decision("undecided", reason=reason, **common)
 
 
-def decide_all(
-    conditions: Mapping[str, tuple[Any, ...]],
-    region: Region | Mapping[str, Sequence[Any]],
-    max_boxes: int = MAX_BOXES,
-) -> dict[str, Decision]:
-    """Decide several functions on one region; a value is (function,) or (function, equals)."""
-    out = {}
-    for name, given in conditions.items():
-        equals = given[1] if len(given) > 1 else None
-        out[name] = decide(given[0], region, equals=equals, name=name, max_boxes=max_boxes)
-    return out
-
-
 def proof_of(title: str, statement: str, decisions: Sequence[Decision]) -> Data:
     """Return one proof file's data from decisions, all of them proved or refuted.
 
@@ -289,6 +276,3 @@ def proof_of(title: str, statement: str, decisions: Sequence[Decision]) -> Data:
         if not one.part:
             raise ValueError(f"decisions must be decided, got {one.function.text()}: {one.reason}")
     return document(title, statement, [one.part for one in decisions])
-
-
-__all__ = ["Decision", "Status", "decide", "decide_all", "proof_of"]

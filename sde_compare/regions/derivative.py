@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sde_compare.regions.expression import Expr, Number, lift, product, shares, total
+from sde_compare.regions.expression import Expr, Number, lift, postorder, product, shares, total
 
 
 def derivative(expression: Expr | Number, name: str) -> Expr:
@@ -21,18 +21,8 @@ def derivative(expression: Expr | Number, name: str) -> Expr:
     """
     known: dict[int, Expr | None] = {}
     root = lift(expression)
-    todo = [root]
-    while todo:
-        item = todo[-1]
-        if id(item) in known:
-            todo.pop()
-            continue
-        missing = [arg for arg in item.args if id(arg) not in known]
-        if missing:
-            todo.extend(missing)
-            continue
+    for item in postorder(root):
         known[id(item)] = _rule(item, [known[id(arg)] for arg in item.args], name)
-        todo.pop()
     found = known[id(root)]
     return lift(0) if found is None else found
 
@@ -82,8 +72,7 @@ def _softmax_rule(e: Expr, inner: list[Expr | None]) -> Expr:
         return total([product([s[j], d]) for j, d in enumerate(inner) if d is not None])
     own, parts = inner[e.value], []
     for j, d in enumerate(inner):
-        if j == e.value or (own is None and d is None):
-            continue
-        change = -d if own is None else own if d is None else own - d  # type: ignore[operator]
-        parts.append(product([s[e.value], s[j], change]))
+        change = [x for x in (own, None if d is None else -d) if x is not None]
+        if j != e.value and change:
+            parts.append(product([s[e.value], s[j], total(change)]))
     return total(parts)

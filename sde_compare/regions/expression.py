@@ -23,7 +23,7 @@ The mathematics of the engines: docs/theory.md, section 9.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -211,6 +211,21 @@ def shares(*terms: Any) -> tuple[Expr, ...]:
     return tuple(Expr("share", args, i) for i in range(len(args)))
 
 
+def postorder(root: Expr) -> Iterator[Expr]:
+    """Yield every part of an expression once, arguments first; expressions may be deep."""
+    seen: set[int] = set()
+    todo = [root]
+    while todo:
+        missing = [arg for arg in todo[-1].args if id(arg) not in seen]
+        if missing:
+            todo.extend(missing)
+            continue
+        item = todo.pop()
+        if id(item) not in seen:
+            seen.add(id(item))
+            yield item
+
+
 class Function:
     """An expression as a list of distinct nodes.
 
@@ -236,22 +251,12 @@ class Function:
         self.nodes: list[tuple[str, tuple[int, ...], Any]] = []
         place: dict[Any, int] = {}
         seen: dict[int, int] = {}
-        todo = [lift(expression)]
-        while todo:  # without recursion: expressions may be deep
-            item = todo[-1]
-            if id(item) in seen:
-                todo.pop()
-                continue
-            missing = [arg for arg in item.args if id(arg) not in seen]
-            if missing:
-                todo.extend(missing)
-                continue
+        for item in postorder(lift(expression)):
             key = (item.rule, tuple(seen[id(arg)] for arg in item.args), item.value)
             if key not in place:
                 place[key] = len(self.nodes)
                 self.nodes.append(key)
             seen[id(item)] = place[key]
-            todo.pop()
         self._kept = expression  # ids above stay valid while it lives
         used = [value for rule, _, value in self.nodes if rule == "var"]
         self.variables = tuple(used if order is None else order)

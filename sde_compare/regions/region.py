@@ -89,11 +89,6 @@ class Region:
         """Return ``[name, low, high]`` for every variable, numbers as text, exactly."""
         return [[name, str(low), str(high)] for name, (low, high) in self.ranges.items()]
 
-    @classmethod
-    def from_spec(cls, spec: Sequence[Sequence[str]]) -> Region:
-        """Return the region of plain data."""
-        return cls({name: (low, high) for name, low, high in spec})
-
     def __repr__(self) -> str:
         parts = [f"{n} in [{_text(a)}, {_text(b)}]" for n, (a, b) in self.ranges.items()]
         return ", ".join(parts)

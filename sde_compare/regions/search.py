@@ -36,6 +36,15 @@ POINTS = 20_000
 THINNEST = 64
 
 
+@dataclass(frozen=True, eq=False)
+class Witness:
+    """A point with f < 0: its exact coordinates, an upper bound of f, and its box, (d, 2)."""
+
+    point: dict[str, Fraction]
+    value: float
+    box: Array
+
+
 @dataclass(frozen=True)
 class Search:
     """What branch and bound found.
@@ -47,8 +56,9 @@ class Search:
         The boxes that were proved; with status "proved" they tile the root.
     bound : float
         Least lower bound over them.
-    witness : dict of str to Fraction, or None
-        A point of the region with f < 0, and ``box``, (d, 2), in which it was found.
+    witness, value, box
+        A point of the region with f < 0, an upper bound of f there, and the box, (d, 2), in which
+        it was found; None and nan otherwise.
     examined : int
         Boxes that were evaluated.
     depth : int
@@ -156,13 +166,21 @@ def search(
     kept_low: list[Array] = []
     kept_high: list[Array] = []
     bound, examined, deepest = np.inf, 0, 0
-    stuck = ""
 
-    def done(status: Literal["proved", "refuted", "undecided"], **more: object) -> Search:
+    def done(witness: Witness | None = None, reason: str = "") -> Search:
+        """Return what was found: a proof, if there is neither a witness nor a reason against it."""
         d = len(lows)
         low = np.concatenate(kept_low, axis=1) if kept_low else np.empty((d, 0))
         high = np.concatenate(kept_high, axis=1) if kept_high else np.empty((d, 0))
-        return Search(status, low, high, float(bound), examined, deepest, **more)  # type: ignore[arg-type]
+        head = (low, high, float(bound), examined, deepest)
+        if witness is not None:
+            return Search("refuted", *head, witness.point, witness.value, witness.box)
+        return Search("undecided" if reason else "proved", *head, reason=reason)
+
+    def open_at(index: int, why: str) -> Search:
+        """Return the end of a search that some box withstands, after a last look for a witness."""
+        box = _named(region, low[:, index], high[:, index], float(lower[index]))
+        return done(_scattered(tape, region, lows, highs), f"{why}: {box}")
 
     while todo:
         low, high, depth = _batch(todo)
@@ -177,9 +195,7 @@ def search(
         proved = found.defined & (lower >= 0)
         witness = _witness(tape, region, low, high, c, at, ~proved)
         if witness is not None:
-            index, point, value = witness
-            box = np.stack([low[:, index], high[:, index]], axis=1)
-            return done("refuted", witness=point, value=value, box=box)
+            return done(witness)
         if proved.any():
             kept_low.append(low[:, proved])
             kept_high.append(high[:, proved])
@@ -190,16 +206,10 @@ def search(
         open_ = ~proved
         if np.isnan(place[open_]).any():
             index = int(np.flatnonzero(open_ & np.isnan(place))[0])
-            stuck = _named(region, low[:, index], high[:, index], float(lower[index]))
-            if (last := _scattered(tape, region, lows, highs)) is not None:
-                return done("refuted", **last)
-            return done("undecided", reason=f"a box too thin to cut stays open: {stuck}")
+            return open_at(index, "a box too thin to cut stays open")
         if examined >= max_boxes:
             index = int(np.flatnonzero(open_)[np.argmin(lower[open_])])
-            stuck = _named(region, low[:, index], high[:, index], float(lower[index]))
-            if (last := _scattered(tape, region, lows, highs)) is not None:
-                return done("refuted", **last)
-            return done("undecided", reason=f"{examined} boxes were not enough; open: {stuck}")
+            return open_at(index, f"{examined} boxes were not enough; open")
         chosen = np.flatnonzero(open_)
         left_high, right_low = high[:, chosen].copy(), low[:, chosen].copy()
         column = np.arange(chosen.size)
@@ -212,7 +222,7 @@ def search(
                 np.tile(depth[chosen] + 1, 2),
             )
         )
-    return done("proved")
+    return done()
 
 
 def _batch(
@@ -240,9 +250,9 @@ def _witness(
     c: Array,
     at: Enclosure,
     open_: NDArray[np.bool_],
-) -> tuple[int, dict[str, Fraction], float] | None:
+) -> Witness | None:
     """Return a point of the region at which f is surely negative, the lowest one tried."""
-    best: tuple[int, dict[str, Fraction], float] | None = None
+    best: Witness | None = None
     for points, values in ((c, at), (_inside(low, high), None)):
         values = tape.enclose(points, points) if values is None else values
         below_zero = open_ & values.defined & (values.high < 0)
@@ -252,14 +262,13 @@ def _witness(
                 for name, x in zip(region.names, points[:, index], strict=True)
             }
             value = float(values.high[index])
-            if region.contains(point) and (best is None or value < best[2]):
-                best = (int(index), point, value)
+            if region.contains(point) and (best is None or value < best.value):
+                box = np.stack([low[:, index], high[:, index]], axis=1)
+                best = Witness(point, value, box)
     return best
 
 
-def _scattered(
-    tape: Tape, region: Region, lows: list[float], highs: list[float]
-) -> dict[str, object] | None:
+def _scattered(tape: Tape, region: Region, lows: list[float], highs: list[float]) -> Witness | None:
     """Try points all over the region where the boxes came to no end, most of them near 0 or an end.
 
     The last resort: in many unbounded directions boxes are cut one direction after the other.
@@ -279,7 +288,7 @@ def _scattered(
     found = _witness(tape, region, points, points, points, values, everywhere)
     if found is None:
         return None
-    return {"witness": found[1], "value": found[2], "box": np.concatenate([low, high], axis=1)}
+    return Witness(found.point, found.value, np.concatenate([low, high], axis=1))
 
 
 def _inside(low: Array, high: Array) -> Array:

@@ -7,8 +7,8 @@ import pytest
 
 import fokker_planck as fp
 from proofs_check.casework import run_case
-from proofs_check.claims import e1, e2, g0, i4, t1, t2, x1, x5
-from proofs_check.claims.tables import case, plane_case
+from proofs_check.claims import e1, e2, g0, i4, t1, t1_discrete, t2, x1, x5
+from proofs_check.claims.tables import case
 from proofs_check.evidence import Evidence, Witness
 from proofs_check.registry import Case, Context
 from proofs_check.verdict import Verdict
@@ -47,6 +47,8 @@ def flipped(claim):
         (t1.T1, case("two", 3, "ode")),
         (t1.T1, case("two", 3, "sde")),
         (t1.T1_MONO, case("two", 4, "sde")),
+        (t1_discrete.CLAIM, case("two", 8, "sde", rule="euler", n_steps=5)),
+        (t1_discrete.CLAIM, case("plane-orthogonal", 6, "ode", rule="ddim", n_steps=6)),
         (e1.CLAIM, case("two", 3, "ode")),
         (e2.CLAIM, case("two", 3, "sde")),
         (t2.CLAIM, case("two", 1, "sde", initial="exact")),
@@ -168,7 +170,7 @@ def test_a_wrong_route_is_confirmed_by_differenced_log_densities():
     [
         (t1.T1, case("three-centre", 1, "sde")),
         (t1.T1, case("wide-narrow", 1, "sde")),
-        (t1.T1_MONO, plane_case("plane-three", 1)),
+        (t1.T1_MONO, case("plane-three", 1, "sde")),
         (t2.CLAIM, case("two", 1, "ode")),
         (t2.CLAIM, case("two", 1, 0.5)),
         (e1.CLAIM, case("two", 1, "sde")),

@@ -9,7 +9,7 @@ import fokker_planck as fp
 from fokker_planck import GaussianMixture
 from proofs_check.casework import run_case
 from proofs_check.claims import curvature, steered, t1, t1_discrete, t1_sigma
-from proofs_check.claims.tables import case, plane_case
+from proofs_check.claims.tables import case
 from proofs_check.evidence import Evidence
 from proofs_check.registry import Case, Context
 from sde_compare import regions as rg
@@ -53,7 +53,7 @@ def test_a_dropped_term_of_the_sum_of_squares_is_no_identity(monkeypatch):
         return honest(f, region, equals=equals.args[0], max_boxes=2000, **more)
 
     monkeypatch.setattr(rg, "decide", decide)
-    record = run_case(curvature.K1, plane_case("plane-three", 2), CONTEXT)
+    record = run_case(curvature.K1, case("plane-three", 2, "sde"), CONTEXT)
     assert record["verdict"] == "INCONCLUSIVE"
     assert "not shown to be equal" in record["reason"]
 

@@ -31,3 +31,22 @@ def cli(capsys, tmp_path, monkeypatch):
         return Outcome(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """Put something cheap in the place of the solver; return the list of what was computed."""
+    import proofs_check.sweep.measure as measuring
+
+    done = []
+
+    def measure(settings):
+        strength = settings["model"]["strength"]
+        done.append(strength)
+        if strength > 90:
+            return {"values": None, "reason": "SolverError: too hard", "note": ""}
+        item = {"value": strength / 3, "error": None if strength > 3 else 1e-9, "kind": "bound"}
+        return {"values": {"confidence": item}, "reason": "", "note": ""}
+
+    monkeypatch.setattr(measuring, "measure", measure)
+    return done

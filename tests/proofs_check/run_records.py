@@ -51,6 +51,8 @@ def case_record(name: str, verdict: str, **more: Any):
         "reason": "" if verdict == "SUPPORTED" else f"because {verdict.lower()}",
         "evidence": pieces.get(verdict, []),
         "witness": witness if verdict == "REFUTED" else None,
+        "proofs": [],
+        "proof_files": ["proofs/E1-two.json"] if verdict == "PROVED" else [],
         "seconds": 0.1,
         **more,
     }

@@ -12,9 +12,9 @@ from proofs_check.figures import (
     catalogue,
     crossings,
     hypothesis_map,
-    losing,
 )
 from proofs_check.figures import proof_boxes as boxes
+from sde_compare import losing
 from sde_compare.steering import change_of_odds, steered
 
 

@@ -45,6 +45,7 @@ def run_folder(tmp_path):
             claim_record("T9", "INCONCLUSIVE"),
             claim_record("E9", "ERROR", latex=r"\undefined{"),
             claim_record("T8", "VACUOUS", expected=None),
+            claim_record("K9", "PROVED", "PROVED"),
         ],
     )
     path = catalogue.data_path("verdicts", tmp_path)
@@ -77,6 +78,11 @@ def test_figures_of_another_run_are_left_out(run_folder):
     assert shown == []
 
 
+def test_what_is_proved_names_its_files(run_folder):
+    text = report.write(run_folder).read_text(encoding="utf-8")
+    assert "proofs/E1-two.json" in text[text.index('<article id="K9">') :]
+
+
 def test_a_refutation_that_was_expected_is_marked_so(run_folder):
     text = report.write(run_folder).read_text(encoding="utf-8")
     assert text.count("REFUTED</span>, as expected") == 1
@@ -87,9 +93,11 @@ def test_hypothesis_and_conclusion_stand_in_columns_of_their_own(run_folder):
     summary = text[text.index('class="summary"') : text.index("</table>")]
     rows = re.findall(r"<tr>(.*?)</tr>", summary, re.DOTALL)[1:]
     cells = [re.findall(r"<td.*?>(.*?)</td>", row, re.DOTALL) for row in rows]
-    assert [re.sub("<.*?>", "", row[0]) for row in cells] == ["E1", "X5", "T9", "E9", "T8"]
-    assert [row[5] for row in cells] == ["2 proved"] * 5
-    assert [row[6] for row in cells] == ["1 supported", "1 refuted", "1 inconclusive", "", ""]
+    names = [re.sub("<.*?>", "", row[0]) for row in cells]
+    assert names == ["E1", "X5", "T9", "E9", "T8", "K9"]
+    assert [row[5] for row in cells] == ["2 proved"] * 6
+    words = ["1 supported", "1 refuted", "1 inconclusive", "", "", "1 proved"]
+    assert [row[6] for row in cells] == words
     assert "not as expected" in rows[3] and "not as expected" not in rows[0]
     assert "Not as expected: T9, E9, T8." in text
 
